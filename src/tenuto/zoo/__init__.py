@@ -1,0 +1,1 @@
+"""Small trained diffusion transformers that ship with the package."""
