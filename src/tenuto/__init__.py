@@ -1,0 +1,71 @@
+"""tenuto: diffusion transformers, faster without retraining.
+
+The public names below load on first use, so that ``import tenuto`` is quick and needs no torch::
+
+    handle = tenuto.accelerate(pipe, tenuto.DiTo(ratio=0.5))
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tenuto.errors import (
+    AlreadyAcceleratedError,
+    CalibrationError,
+    CaptionError,
+    MissingExtraError,
+    NonFiniteError,
+    ResultError,
+    TenutoError,
+    UnsupportedModelError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from tenuto import baselines, zoo
+    from tenuto.algorithms.dito import DiTo
+    from tenuto.integration.accelerate import Handle, accelerate
+    from tenuto.integration.stats import Stats
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AlreadyAcceleratedError",
+    "CalibrationError",
+    "CaptionError",
+    "DiTo",
+    "Handle",
+    "MissingExtraError",
+    "NonFiniteError",
+    "ResultError",
+    "Stats",
+    "TenutoError",
+    "UnsupportedModelError",
+    "WeightsError",
+    "__version__",
+    "accelerate",
+    "baselines",
+    "zoo",
+]
+
+_MODULE_OF_NAME = {
+    "DiTo": "tenuto.algorithms.dito",
+    "Handle": "tenuto.integration.accelerate",
+    "Stats": "tenuto.integration.stats",
+    "accelerate": "tenuto.integration.accelerate",
+}
+_SUBPACKAGES = frozenset({"baselines", "zoo"})
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562) and keep it."""
+    if name in _SUBPACKAGES:
+        return import_module(f"tenuto.{name}")
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module 'tenuto' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF_NAME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
