@@ -1,0 +1,46 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up .venv when it must.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.set-up
+EXTRAS := diffusers,report,eval,bench,dev
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check fix test test-all demo bench clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: $(STAMP)  ## Create .venv with the tested versions
+
+# torch goes first and alone: resolved together with the rest, pip may pick another build of it.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+check: $(STAMP)  ## Format, lint, types, layers; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+fix: $(STAMP)  ## Format and repair what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(STAMP)  ## All tests but the slow ones
+	$(PYTEST) -m "not slow"
+
+test-all: $(STAMP)  ## Every test
+	$(PYTEST)
+
+demo: $(STAMP)  ## The main job on the embedded video model: a table and demo/report.html
+	$(BIN)/tenuto demo --out demo
+
+bench: $(STAMP)  ## Measured speed, memory and overhead, one script after the other
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:  ## Remove the environment and everything generated
+	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
