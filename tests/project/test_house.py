@@ -30,6 +30,11 @@ def test_a_module_is_short_and_named_for_its_idea(module: Path) -> None:
     assert len(module.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE_LINES
 
 
+@each_module
+def test_a_module_lies_in_a_package(module: Path) -> None:
+    assert (module.parent / "__init__.py").exists()
+
+
 def unsafe_loads(source: str) -> list[str]:
     """Names of whatever could run code from a weights file: pickle and torch.load."""
     found: list[str] = []
