@@ -1,0 +1,1 @@
+"""Recipes: how what the package ships was made. The library imports nothing from here."""
