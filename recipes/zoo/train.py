@@ -20,13 +20,15 @@ from recipes.zoo.plan import TASKS
 from recipes.zoo.plot import plot_log
 from recipes.zoo.run import Run, Settings
 
-LOG_STEPS = 25  # checkpoints fall on these steps too, so that a resumed log has the same rows
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When to stop and how often to save; seconds are of processor time, so pauses are free."""
+    """When to stop, log and save; seconds are of processor time, so pauses are free.
 
+    Checkpoints fall on logged steps, so that a resumed log has the rows of an uninterrupted one.
+    """
+
+    log_steps: int = 25
     max_steps: float
     max_cpu_s: float
     save_cpu_s: float
@@ -44,7 +46,7 @@ def train(run: Run, task_key: str, folder: Path, limits: Limits) -> None:
     while not is_over:
         taken = run.advance()
         losses[taken["grid"]].append(taken["loss"])
-        if run.position.step % LOG_STEPS and run.position.step < limits.max_steps:
+        if run.position.step % limits.log_steps and run.position.step < limits.max_steps:
             continue
         now = time.process_time()
         speed = (run.position.tokens - tokens) / (now - logged)
@@ -84,6 +86,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=float, default=float("inf"), help="stop at this step")
     parser.add_argument("--tokens", type=float, help="length of the whole run (default 4e7)")
     parser.add_argument("--save-minutes", type=float, default=3.0, help="of processor time")
+    parser.add_argument("--log-steps", type=int, default=25)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="torch.compile each block")
@@ -108,6 +111,7 @@ def main() -> None:
     if args.compile:
         run.compile_blocks()
     limits = Limits(
+        log_steps=args.log_steps,
         max_steps=args.steps,
         max_cpu_s=args.minutes * 60 * args.threads,
         save_cpu_s=args.save_minutes * 60 * args.threads,
