@@ -20,6 +20,7 @@ def test_check_accepts_frames_that_carry_a_gradient():
 @pytest.mark.parametrize(
     ("shape", "text"),
     [
+        ((2, 3, 4), r"shape \(frames, 3, height, width\), got \(2, 3, 4\)"),
         ((3, 4, 4), r"shape \(frames, 3, height, width\), got \(3, 4, 4\)"),
         ((2, 4, 4, 3), r"shape \(frames, 3, height, width\), got \(2, 4, 4, 3\)"),
         ((0, 3, 4, 4), r"shape \(frames, 3, height, width\), got \(0, 3, 4, 4\)"),

@@ -212,7 +212,11 @@ def test_fidelity_is_not_identical_when_one_value_differs_in_the_last_bit():
 def test_fidelity_without_flip_needs_no_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "flip_evaluator", None)
 
-    assert fidelity(flat_clip(0.1), flat_clip(0.2), measure_flip=False).flip is None
+    different = fidelity(flat_clip(0.1), flat_clip(0.2), measure_flip=False)
+    equal = fidelity(flat_clip(0.1), flat_clip(0.1), measure_flip=False)
+
+    assert (different.flip, different.is_identical) == (None, False)
+    assert (equal.flip, equal.is_identical) == (None, True)
 
 
 @pytest.mark.parametrize("measure", [psnr_db, temporal_psnr_db, flip, fidelity])
