@@ -1,0 +1,1 @@
+"""Pure tensor functions and the settings of every technique; nothing here knows diffusers."""

@@ -1,0 +1,193 @@
+"""Pair each reduced token with the kept token that it is most similar to.
+
+Bipartite matching with one destination per window, as ToMe does for images and AsymRnR for video;
+what differs between the techniques is *which* tokens it is given: inputs of this step (ToMeSD) or
+outputs of an earlier one (DiTo, ORBIS).
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tenuto.algorithms.match_plan import MatchPlan
+
+# Similarities held at once; 2**24 float32 values are 64 MiB.
+_CHUNK_ELEMENTS = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class FrequencyPenalty:
+    """How often tokens were approximated so far, and what that costs them in the matching.
+
+    Source: DiTo (arXiv 2605.22011) names a selection-frequency penalty; its form is our
+    reconstruction (methods: ``score = best cosine - weight * share of reduced steps``).
+
+    Attributes:
+        share: Share of the reduced steps in which each token was approximated, 0..1.
+        weight: In units of cosine similarity; 0 is off.
+    """
+
+    share: Float[Tensor, "batch tokens"]
+    weight: float
+
+
+def match_tokens(
+    features: Float[Tensor, "batch tokens channels"],
+    grid: tuple[int, ...],
+    window: tuple[int, ...],
+    ratio: float,
+    *,
+    densest: bool = False,
+    penalty: FrequencyPenalty | None = None,
+) -> MatchPlan:
+    """Reduce the ``int(ratio * tokens)`` tokens that resemble a window's destination the most.
+
+    Cosine similarity. Ties go to the lowest index. Tokens outside complete windows can be reduced
+    but are never destinations.
+
+    Args:
+        features: What similarity is measured on; any real values.
+        grid: Tokens along each axis, row-major, e.g. (frames, rows, columns).
+        window: Tokens of one window along each axis of `grid`.
+        ratio: Share of the tokens to reduce, in [0, 1 - 1/window size].
+        densest: Take the token with the highest mean similarity to all tokens as a window's
+            destination (SiTo's rule) instead of its first one.
+        penalty: Makes tokens that were approximated often less likely to be reduced, and with
+            `densest` more likely to be a destination.
+
+    Raises:
+        ValueError: The grid does not fit the tokens, no window fits the grid, or `ratio` is out of
+            range.
+
+    Source: ToMeSD (arXiv 2303.17604), sections 3 and 4; the penalty: `FrequencyPenalty`.
+
+    >>> line = torch.tensor([[[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.7, 0.7]]])
+    >>> plan = match_tokens(line, (4,), (2,), 0.25)
+    >>> plan.keep.tolist(), plan.src.tolist(), plan.dst.tolist()
+    ([[0, 2, 3]], [[1]], [[0]])
+    """
+    num_reduced = check_reducible(features.shape[1], grid, window, ratio)
+    units = torch.nn.functional.normalize(features.float(), dim=-1)
+    members = window_members(grid, window, features.device)
+    dst = (
+        _densest_of_windows(units, members, penalty)
+        if densest
+        else members[:, 0].expand(features.shape[0], -1)
+    )
+    src = _complement(dst, features.shape[1])
+    best, partner = _nearest(units, src, dst)
+    if penalty is not None:
+        best = best - penalty.weight * penalty.share.gather(1, src)
+    order = best.sort(dim=1, descending=True, stable=True).indices[:, :num_reduced]
+    reduced = src.gather(1, order)
+    return MatchPlan(
+        keep=_complement(reduced, features.shape[1]),
+        src=reduced,
+        dst=dst.gather(1, partner.gather(1, order)),
+    )
+
+
+def nearest_destinations(
+    features: Float[Tensor, "batch tokens channels"],
+    grid: tuple[int, ...],
+    window: tuple[int, ...],
+) -> Int[Tensor, "batch sources"]:
+    """Return the nearest window destination of each other token, the lattice held fixed.
+
+    Two such maps of different steps, compared entry by entry, give the Pair Match Ratio.
+
+    Raises:
+        ValueError: As `match_tokens`.
+    """
+    check_reducible(features.shape[1], grid, window, 0.0)
+    units = torch.nn.functional.normalize(features.float(), dim=-1)
+    dst = window_members(grid, window, features.device)[:, 0].expand(features.shape[0], -1)
+    return _nearest(units, _complement(dst, features.shape[1]), dst)[1]
+
+
+def matching_macs(num_tokens: int, num_windows: int, channels: int) -> int:
+    """Multiply-accumulates of one `match_tokens` call on one sample: the similarity matrix."""
+    return (num_tokens - num_windows) * num_windows * channels
+
+
+def check_reducible(
+    num_tokens: int, grid: tuple[int, ...], window: tuple[int, ...], ratio: float
+) -> int:
+    """Return how many tokens `ratio` reduces, or say why that cannot be.
+
+    Raises:
+        ValueError: As `match_tokens`.
+    """
+    if prod(grid) != num_tokens:
+        raise ValueError(f"`grid` must hold {num_tokens} tokens, got {grid} = {prod(grid)}")
+    if len(window) != len(grid) or any(w > g for w, g in zip(window, grid, strict=False)):
+        raise ValueError(f"`window` must fit into the token grid {grid}, got {window}")
+    num_windows = prod(g // w for g, w in zip(grid, window, strict=True))
+    num_reduced = int(num_tokens * ratio)
+    if not 0 <= num_reduced <= num_tokens - num_windows:
+        reachable = 1 - num_windows / num_tokens
+        raise ValueError(
+            f"`ratio` must be in [0, {reachable:.3f}] with windows of {window} on the grid "
+            f"{grid} (one token of each is kept), got {ratio!r}"
+        )
+    return num_reduced
+
+
+def window_members(
+    grid: tuple[int, ...], window: tuple[int, ...], device: torch.device | None = None
+) -> Int[Tensor, "windows members"]:
+    """Return the token indices of each complete window, row-major, lowest index first.
+
+    >>> window_members((2, 5), (2, 2)).tolist()
+    [[0, 1, 5, 6], [2, 3, 7, 8]]
+    """
+    index = torch.arange(prod(grid), device=device).reshape(grid)
+    for axis, size in enumerate(window):
+        whole = index.shape[axis] // size * size
+        index = index.narrow(axis, 0, whole).unflatten(axis, (whole // size, size))
+        index = index.movedim(axis + 1, -1)
+    return index.reshape(-1, prod(window))
+
+
+def _densest_of_windows(
+    units: Float[Tensor, "batch tokens channels"],
+    members: Int[Tensor, "windows members"],
+    penalty: FrequencyPenalty | None,
+) -> Int[Tensor, "batch windows"]:
+    """Return each window's token with the highest mean cosine to all tokens."""
+    density = (units @ units.mean(1, keepdim=True).mT)[..., 0]
+    if penalty is not None:
+        density = density + penalty.weight * penalty.share
+    winner = density[:, members].argmax(-1)  # (batch, windows)
+    return members.expand(units.shape[0], -1, -1).gather(2, winner[..., None])[..., 0]
+
+
+def _nearest(
+    units: Float[Tensor, "batch tokens channels"],
+    src: Int[Tensor, "batch sources"],
+    dst: Int[Tensor, "batch destinations"],
+) -> tuple[Float[Tensor, "batch sources"], Int[Tensor, "batch sources"]]:
+    """Return each source's highest cosine and the position in `dst` that has it."""
+    channels = units.shape[-1]
+    destinations = units.gather(1, dst[..., None].expand(-1, -1, channels)).mT.contiguous()
+    rows = max(1, _CHUNK_ELEMENTS // max(1, dst.shape[0] * dst.shape[1]))
+    best, partner = [], []
+    for part in src.split(rows, dim=1):
+        sources = units.gather(1, part[..., None].expand(-1, -1, channels))
+        values, indices = (sources @ destinations).max(-1)
+        best.append(values)
+        partner.append(indices)
+    return torch.cat(best, 1), torch.cat(partner, 1)
+
+
+def _complement(
+    chosen: Int[Tensor, "batch chosen"], num_tokens: int
+) -> Int[Tensor, "batch others"]:
+    """Return the token indices that are not in `chosen`, ascending."""
+    free = torch.ones(chosen.shape[0], num_tokens, dtype=torch.int8, device=chosen.device)
+    free.scatter_(1, chosen, 0)
+    order = free.sort(dim=1, descending=True, stable=True).indices
+    return order[:, : num_tokens - chosen.shape[1]]

@@ -1,0 +1,79 @@
+"""Everything the engine needs to know of a technique; each technique is a way to fill this in."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from tenuto.algorithms.forecast import Predictor
+from tenuto.algorithms.schedule import Schedule
+
+Keys = Literal["kept", "held", "all"]
+"""Whose keys and values a reduced attention sees: the kept tokens' only; all tokens', with those of
+reduced tokens held from the last dense step; all tokens', computed."""
+
+Guide = Literal["input", "module", "attn", "ffn", "block"]
+"""What similarity is measured on: the block's current input, or an earlier dense output of the same
+module, of the block's attention, of its feed-forward, or of the whole block."""
+
+Part = Literal["self", "cross", "ffn"]
+"""A part of a block that can be reduced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction:
+    """One setting of the engine: predict, compute a few, correct the rest.
+
+    Attributes:
+        schedule: Share of the tokens not computed, by step and block.
+        parts: Which parts of a block are reduced.
+        keys: Whose keys and values a reduced self-attention sees.
+        predict: Forecast of tokens that are not computed.
+        predict_at: Where fully predicted steps are forecast: once for each run of consecutive
+            blocks, which then cost next to nothing, or in each module.
+        gain: How much of the partner's innovation corrects a forecast, 0..1.
+        guide: What tokens are matched on.
+        drift: Match on the change of the guide since the dense step before, not on the guide.
+        window: Tokens of a matching window along each grid axis; None is 2 along each.
+        densest: A window's destination is its densest token, not its first.
+        frequency_penalty: In cosine units, see `FrequencyPenalty`.
+        merge: Average reduced tokens into their destination's input instead of dropping them.
+        history_bits: None keeps history in the compute dtype, 8 as int8 with a scale a row.
+        fitted_weights: (steps, outputs, channels) forecast weights for ``predict="fitted"``.
+    """
+
+    schedule: Schedule
+    parts: frozenset[Part]
+    keys: Keys
+    predict: Predictor = "none"
+    predict_at: Literal["blocks", "modules"] = "blocks"
+    gain: float = 1.0
+    guide: Guide = "module"
+    drift: bool = False
+    window: tuple[int, ...] | None = None
+    densest: bool = False
+    frequency_penalty: float = 0.0
+    merge: bool = False
+    history_bits: Literal[8] | None = None
+    fitted_weights: Tensor | None = None
+
+
+def parts_of_scope(scope: tuple[str, ...]) -> frozenset[Part]:
+    """Return the parts that a scope names: ``attn`` is self- and cross-attention.
+
+    Raises:
+        ValueError: The scope is empty or names something else.
+
+    >>> sorted(parts_of_scope(("attn", "ffn")))
+    ['cross', 'ffn', 'self']
+    """
+    parts: dict[str, tuple[Part, ...]] = {
+        "attn": ("self", "cross"),
+        "self": ("self",),
+        "cross": ("cross",),
+        "ffn": ("ffn",),
+    }
+    unknown = [name for name in scope if name not in parts]
+    if unknown or not scope:
+        raise ValueError(f"`scope` must name some of {sorted(parts)}, got {scope!r}")
+    return frozenset(part for name in scope for part in parts[name])

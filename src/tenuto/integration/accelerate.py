@@ -1,0 +1,282 @@
+"""`accelerate` a pipeline or transformer, and the handle that undoes it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.reduction import Reduction
+from tenuto.algorithms.schedule import Table, predicted_spans
+from tenuto.algorithms.tomesd import ToMeSD
+from tenuto.errors import AlreadyAcceleratedError, UnsupportedModelError
+from tenuto.integration.attention_place import AttentionPlace
+from tenuto.integration.block_place import BlockPlace
+from tenuto.integration.calibration import Calibration, load_calibration
+from tenuto.integration.engine import Engine
+from tenuto.integration.families import BlockFamily, ModelFamily, family_of
+from tenuto.integration.fused_place import FusedPlace
+from tenuto.integration.guide_place import GuidePlace
+from tenuto.integration.memory import Key
+from tenuto.integration.row_place import RowPlace
+from tenuto.integration.stats import Stats
+from tenuto.integration.steps import StepTracker
+
+Technique = DiTo | ToMeSD
+Place = AttentionPlace | BlockPlace | FusedPlace | GuidePlace | RowPlace
+
+_HANDLES: "WeakKeyDictionary[nn.Module, Handle]" = WeakKeyDictionary()
+_DENOISERS = ("transformer", "transformer_2")
+
+
+def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) -> "Handle":
+    """Make a diffusers pipeline, or a transformer of one, faster by a technique.
+
+    Only instances are hooked, never classes; weights and configuration are not touched.
+
+    Args:
+        pipe_or_model: A diffusers pipeline with a transformer, or a transformer itself.
+        techniques: One token-reduction setting.
+        strict: Raise when numbers stop being finite in a run with reduced calls; False goes on
+            densely and counts it.
+
+    Returns:
+        The handle: statistics, and the way back. Also a context manager.
+
+    Raises:
+        UnsupportedModelError: The model's class, or a part of it, cannot be hooked.
+        AlreadyAcceleratedError: The model has a handle that was not removed.
+        CalibrationError: A calibration does not fit the model.
+        TypeError: Something else than a technique is given.
+        ValueError: Not exactly one technique is given.
+    """
+    technique = _the_technique(techniques)
+    models = _denoisers(pipe_or_model)
+    families = [family_of(model) for model in models]
+    for model in models:
+        if model in _HANDLES:
+            raise AlreadyAcceleratedError(
+                f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
+                "handle first"
+            )
+    calibration = _calibration_of(technique)
+    pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
+    accelerated = []
+    for model, family in zip(models, families, strict=True):
+        if calibration is not None:
+            calibration.check_model(model)
+        accelerated.append(
+            _hook(model, family, _reduction_of(technique, calibration), pipe, calibration)
+        )
+        accelerated[-1].engine.counters.is_strict = strict
+    handle = Handle(accelerated)
+    for model in models:
+        _HANDLES[model] = handle
+    return handle
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerated:
+    """One hooked transformer: its engine, and how to unhook it."""
+
+    model: nn.Module
+    engine: Engine
+    removers: tuple[Callable[[], None], ...]
+
+
+class Handle:
+    """An acceleration in force.
+
+    >>> # with tenuto.accelerate(pipe, tenuto.DiTo()) as handle:
+    >>> #     video = pipe("a heart grows over the sea").frames
+    >>> #     print(handle.stats())
+    """
+
+    def __init__(self, accelerated: list[Accelerated]) -> None:
+        """Take the hooked transformers; `accelerate` makes handles."""
+        self._accelerated = accelerated
+
+    def stats(self) -> Stats:
+        """Return what was done since the start or the last `reset`, over all transformers."""
+        return Stats.total([a.engine.counters.stats() for a in self._accelerated])
+
+    def reset(self) -> None:
+        """Forget all state and set the counts to zero; the next call begins a run."""
+        for a in self._accelerated:
+            a.engine.reset()
+            a.engine.counters.reset()
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Run the original pipeline, bit for bit, inside a with block; state is forgotten."""
+        for a in self._accelerated:
+            a.engine.reset()
+            a.engine.is_paused = True
+        try:
+            yield
+        finally:
+            for a in self._accelerated:
+                a.engine.is_paused = False
+
+    def remove(self) -> None:
+        """Take all hooks out: the pipeline is the original again, bit for bit. Twice is once."""
+        for a in self._accelerated:
+            for remover in reversed(a.removers):
+                remover()
+            a.engine.reset()
+            a.engine.is_paused = True  # for hooks that another library keeps alive
+            if _HANDLES.get(a.model) is self:
+                del _HANDLES[a.model]
+
+    def __enter__(self) -> "Handle":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+
+def _the_technique(techniques: tuple[Technique, ...]) -> Technique:
+    for technique in techniques:
+        if not isinstance(technique, DiTo | ToMeSD):
+            raise TypeError(
+                f"`techniques` must be instances such as tenuto.DiTo(ratio=0.5), got {technique!r}"
+            )
+    if len(techniques) != 1:
+        names = [type(technique).__name__ for technique in techniques]
+        raise ValueError(
+            f"`techniques` must be exactly one token reduction for each module, got {names}"
+        )
+    return techniques[0]
+
+
+def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
+    """Return the transformers to hook."""
+    if isinstance(pipe_or_model, nn.Module):
+        return [pipe_or_model]
+    found = [getattr(pipe_or_model, name, None) for name in _DENOISERS]
+    models = [model for model in found if isinstance(model, nn.Module)]
+    if not models:
+        raise UnsupportedModelError(
+            f"`pipe_or_model` must have a transformer, got {type(pipe_or_model).__name__}"
+        )
+    return models
+
+
+def _calibration_of(technique: Technique) -> Calibration | None:
+    is_named = isinstance(technique, DiTo) and isinstance(technique.schedule, str)
+    return load_calibration(technique.schedule) if is_named else None  # type: ignore[arg-type]
+
+
+def _reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
+    if isinstance(technique, ToMeSD):
+        return technique.reduction()
+    if calibration is None:
+        return technique.reduction()
+    table = Table(tuple(technique.ratio if ratio else 0.0 for ratio in calibration.ratios))
+    return technique.reduction(table, calibration.forecast_weights)
+
+
+def _hook(
+    model: nn.Module,
+    family: ModelFamily,
+    reduction: Reduction,
+    pipe: Any,
+    calibration: Calibration | None,
+) -> Accelerated:
+    """Hook one transformer."""
+
+    def scheduler() -> Any:
+        return getattr(pipe, "scheduler", None)
+
+    rows = [(row, block) for row in family.blocks for block in getattr(model, row.blocks)]
+    spans = _spans(reduction, rows)
+    engine = Engine(model, family, reduction, StepTracker(scheduler), bool(spans))
+    if calibration is not None:
+        engine.check_run = lambda moment: calibration.check_run(moment.num_steps, scheduler())
+    places = _places(engine, rows, spans)
+    engine.counters.modules_hooked = len(places)
+    root = [
+        model.register_forward_pre_hook(engine.enter, with_kwargs=True),
+        model.register_forward_hook(engine.leave),
+        model.register_forward_hook(lambda *_: engine.abort(), always_call=True),
+    ]
+    return Accelerated(
+        model, engine, tuple([place.remove for place in places] + [hook.remove for hook in root])
+    )
+
+
+def _places(
+    engine: Engine,
+    rows: list[tuple[BlockFamily, nn.Module]],
+    spans: tuple[tuple[int, int], ...],
+) -> list[Place]:
+    """Hook every place of every block that the technique concerns."""
+    places: list[Place] = []
+    for index, (row, block) in enumerate(rows):
+        places.extend(_places_of_block(engine, row, block, index))
+        if spans or engine.reduction.guide in ("input", "block"):
+            places.append(BlockPlace(engine, block, row, index, spans))
+    return places
+
+
+def _spans(
+    reduction: Reduction, rows: list[tuple[BlockFamily, nn.Module]]
+) -> tuple[tuple[int, int], ...]:
+    """Return the runs of blocks that are forecast as one, over all steps."""
+    covers_all = all(_parts_of(row) <= reduction.parts for row, _ in rows)
+    if reduction.predict_at != "blocks" or reduction.predict == "none" or not covers_all:
+        return ()
+    schedule, num_blocks = reduction.schedule, len(rows)
+    if not isinstance(schedule, Table):
+        return ((0, num_blocks - 1),) if 1.0 in schedule.ratios() else ()
+    steps = range(len(schedule.steps))
+    return tuple(sorted({s for k in steps for s in predicted_spans(schedule.row(k, num_blocks))}))
+
+
+def _parts_of(row: BlockFamily) -> set[str]:
+    """Return the parts that a block of this family has."""
+    has_ffn = row.feed_forward is not None or row.fused is not None
+    return {"self", *(["cross"] if row.cross_attention else []), *(["ffn"] if has_ffn else [])}
+
+
+def _places_of_block(engine: Engine, row: BlockFamily, block: nn.Module, index: int) -> list[Place]:
+    """Hook the parts of one block, and what they are matched on."""
+    parts, guide = engine.reduction.parts, engine.reduction.guide
+
+    def pairs_key(part: str) -> Key:
+        shared = "self" if part == "cross" and "self" in parts else part
+        return (index, shared if guide == "module" else guide)
+
+    places: list[Place] = []
+    attention = getattr(block, row.self_attention)
+    is_fused = row.fused is not None and {"self", "ffn"} <= parts
+    if "self" in parts:
+        key = (index, "fused" if is_fused else "self")
+        places.append(
+            AttentionPlace(engine, attention, row, key, pairs_key("self"), compact=is_fused)
+        )
+        if is_fused and row.fused is not None:
+            places.append(FusedPlace(engine, block, row.fused, key, pairs_key("self")))
+    elif guide == "attn":
+        places.append(GuidePlace(engine, attention, index))
+    if "cross" in parts and row.cross_attention:
+        module = getattr(block, row.cross_attention)
+        places.append(RowPlace(engine, module, (index, "cross"), pairs_key("cross")))
+    if "ffn" in parts and row.feed_forward:
+        module = getattr(block, row.feed_forward)
+        places.append(RowPlace(engine, module, (index, "ffn"), pairs_key("ffn")))
+    elif guide == "ffn" and row.feed_forward:
+        places.append(GuidePlace(engine, getattr(block, row.feed_forward), index))
+    if row.fused is not None and not is_fused and "ffn" in parts:
+        reason = "feed-forward fused with the attention: `scope` must name both"
+        engine.idle_places[reason] = engine.idle_places.get(reason, 0) + 1
+    return places

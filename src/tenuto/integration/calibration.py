@@ -1,0 +1,147 @@
+"""Calibrations: a schedule, and forecast weights, measured for one model, sampler and step count.
+
+A calibration is one safetensors file: tensors, and everything else as JSON in its metadata.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tenuto.errors import CalibrationError
+
+_FORMAT = "tenuto-calibration-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibration:
+    """What `tenuto calibrate` measured and chose.
+
+    Attributes:
+        model: Fingerprint of the transformer, see `model_fingerprint`.
+        scheduler: Fingerprint of the scheduler, see `scheduler_fingerprint`.
+        ratios: For each step, 0 where it is dense; the chosen ratio elsewhere.
+        pmr: (steps, steps) Pair Match Ratio, float32 in [0, 1]; None where not measured.
+        forecast_weights: (steps, outputs, channels) for ``predict="fitted"``, float32; None where
+            not measured.
+        notes: Anything else worth keeping: how it was made, on how many prompts, versions.
+    """
+
+    model: str
+    scheduler: str
+    ratios: tuple[float, ...]
+    pmr: Tensor | None = None
+    forecast_weights: Tensor | None = None
+    notes: dict[str, Any]
+
+    def check_model(self, model: nn.Module) -> None:
+        """Raise CalibrationError where the calibration is for another model."""
+        found = model_fingerprint(model)
+        if found != self.model:
+            raise CalibrationError(
+                f"the calibration must be for this model, got one for {self.model}, not {found}"
+            )
+
+    def check_run(self, num_steps: int | None, scheduler: Any | None) -> None:
+        """Raise CalibrationError where a run has other steps or another scheduler."""
+        if num_steps is None or scheduler is None:
+            raise CalibrationError(
+                "a calibration must be used with a pipeline: a bare transformer does not tell its "
+                "scheduler and number of steps"
+            )
+        if num_steps != len(self.ratios):
+            raise CalibrationError(
+                f"`num_inference_steps` must be {len(self.ratios)}, as calibrated, got {num_steps}"
+            )
+        found = scheduler_fingerprint(scheduler)
+        if found != self.scheduler:
+            raise CalibrationError(
+                f"the scheduler must be as calibrated, {self.scheduler}, got {found}"
+            )
+
+
+def model_fingerprint(model: nn.Module) -> str:
+    """Return the class of a transformer and a digest of its configuration and weights' sums."""
+    config = {k: v for k, v in dict(model.config).items() if not k.startswith("_")}  # type: ignore[arg-type]
+    # Fine-tuned or LoRA-fused weights change what was measured; sums are cheap and order-free.
+    first = next(iter(model.parameters()))
+    text = json.dumps(config, sort_keys=True, default=str) + f"{first.detach().double().sum():.6e}"
+    return f"{type(model).__name__}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def scheduler_fingerprint(scheduler: Any) -> str:
+    """Return the class of a scheduler and a digest of its configuration."""
+    config = {k: v for k, v in dict(scheduler.config).items() if not k.startswith("_")}
+    text = json.dumps(config, sort_keys=True, default=str)
+    return f"{type(scheduler).__name__}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def save_calibration(calibration: Calibration, path: Path) -> None:
+    """Write a calibration; the file appears whole or not at all."""
+    tensors = {"ratios": torch.tensor(calibration.ratios)}
+    for name in ("pmr", "forecast_weights"):
+        tensor = getattr(calibration, name)
+        if tensor is not None:
+            tensors[name] = tensor.contiguous()
+    metadata = {
+        "format": _FORMAT,
+        "model": calibration.model,
+        "scheduler": calibration.scheduler,
+        "notes": json.dumps(calibration.notes),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata=metadata)
+    partial.replace(path)
+
+
+def load_calibration(name_or_path: str) -> Calibration:
+    """Load a calibration by the path of its file, or one that ships with the package by its name.
+
+    Raises:
+        CalibrationError: There is none, or the file is no calibration.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return _load(path)
+    folder = files("tenuto") / "presets"
+    resource = folder / f"{name_or_path}.safetensors"
+    if resource.is_file():
+        with as_file(resource) as file:
+            return _load(file)
+    known = (
+        sorted(f.name.removesuffix(".safetensors") for f in folder.iterdir())
+        if folder.is_dir()
+        else []
+    )
+    raise CalibrationError(
+        f"`schedule` must be a calibration's file or one of {known}, got {name_or_path!r}"
+    )
+
+
+def _load(path: Path) -> Calibration:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CalibrationError(f"{path.name} must be a safetensors file: {error}") from None
+    if metadata.get("format") != _FORMAT or "ratios" not in tensors:
+        raise CalibrationError(
+            f"{path.name} must be of format {_FORMAT}, got {metadata.get('format')!r}"
+        )
+    return Calibration(
+        model=metadata["model"],
+        scheduler=metadata["scheduler"],
+        ratios=tuple(float(r) for r in tensors["ratios"]),
+        pmr=tensors.get("pmr"),
+        forecast_weights=tensors.get("forecast_weights"),
+        notes=json.loads(metadata["notes"]),
+    )

@@ -1,0 +1,375 @@
+"""One accelerated transformer: decide for each place and call, remember, count."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenuto.algorithms.matching import (
+    FrequencyPenalty,
+    check_reducible,
+    match_tokens,
+    matching_macs,
+    window_members,
+)
+from tenuto.algorithms.reduction import Reduction
+from tenuto.algorithms.schedule import predicted_spans
+from tenuto.errors import NonFiniteError
+from tenuto.integration.counters import Counters
+from tenuto.integration.families import Grid, ModelFamily
+from tenuto.integration.history import History
+from tenuto.integration.macs import MacCounter
+from tenuto.integration.memory import BranchMemory, Key, Pairs
+from tenuto.integration.rows import PlanRows
+from tenuto.integration.steps import Moment, StepTracker
+
+_SPAN = "blocks to "
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Run the original code."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Compute the kept rows and restore the rest."""
+
+    rows: PlanRows
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Compute nothing: forecast."""
+
+
+Decision = Dense | Partial | Predicted
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of the transformer.
+
+    Attributes:
+        moment: Its place in the denoising loop.
+        memory: What its guidance branch remembers.
+        row: Ratio of each block at this step.
+        next_ratios: Of each block, the largest partial ratio up to its next dense step, 0 if none.
+        dense_reason: Why blocks with ratio 0 run dense.
+        grid: Token grid.
+        skip: For blocks inside a predicted span, its (first, last) block.
+        decisions: Made so far, by place.
+        inputs: Image stream into each block, where tokens are matched on it.
+        starts: Streams into each span that is forecast as one.
+    """
+
+    moment: Moment
+    memory: BranchMemory
+    row: tuple[float, ...]
+    next_ratios: tuple[float, ...]
+    dense_reason: str
+    grid: Grid
+    num_tokens: int
+    skip: dict[int, tuple[int, int]]
+    decisions: dict[Key, Decision] = field(default_factory=dict)
+    inputs: dict[int, Tensor] = field(default_factory=dict)
+    starts: dict[tuple[int, int], tuple[Tensor, ...]] = field(default_factory=dict)
+
+
+class Engine:
+    """Decides what each hooked place does, and keeps what it needs for that.
+
+    The places (`tenuto.integration.sites`) ask `decide`, report what they computed, and get
+    forecasts; nothing here knows how a module is called.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        family: ModelFamily,
+        reduction: Reduction,
+        tracker: StepTracker,
+        predicts_blocks: bool,
+    ) -> None:
+        """Hook nothing yet.
+
+        Args:
+            model: The transformer.
+            family: Its row in the table.
+            reduction: What to do.
+            tracker: Tells the step and guidance branch of each call.
+            predicts_blocks: Runs of blocks with ratio 1 are forecast as one.
+        """
+        self.reduction = reduction
+        self.num_blocks = sum(len(getattr(model, row.blocks)) for row in family.blocks)
+        self.counters = Counters()
+        self.call: Call | None = None
+        self.is_paused = False
+        self.predicts_blocks = predicts_blocks
+        ratios = reduction.schedule.ratios() if reduction.predict != "none" else ()
+        self._forecasts_spans = predicts_blocks and 1.0 in ratios
+        self._forecasts_modules = any(0 < r < 1 or (r == 1 and not predicts_blocks) for r in ratios)
+        self.idle_places: dict[str, int] = {}
+        self._model = model
+        self._family = family
+        self._tracker = tracker
+        self._memories: dict[int, BranchMemory] = {}
+        self._parameters = tuple(inspect.signature(type(model).forward).parameters)[1:]
+        self._counting: MacCounter | None = None
+        self._shapes: tuple[object, ...] = ()
+        self._stopped: str | None = None
+        self.check_run: Callable[[Moment], None] = lambda moment: None
+
+    def reset(self) -> None:
+        """Forget everything but the counts; the next call begins a run."""
+        self._memories.clear()
+        self._tracker.forget()
+        self.call = None
+
+    # The model's own call: before and after.
+
+    def enter(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before the model runs: place the call in its run and look up what each block does."""
+        self.call = None
+        if self.is_paused:
+            return
+        inputs = {**dict(zip(self._parameters, args, strict=False)), **kwargs}
+        self._shapes = tuple(
+            (name, tuple(value.shape)) for name, value in inputs.items() if _is_tensor(value)
+        )
+        moment = self._tracker.enter(_first_value(inputs["timestep"]), self._shapes)
+        if moment.is_new_run:
+            self._memories.clear()
+            self._stopped = None
+            self.check_run(moment)
+        self.call = self._begin(moment, inputs)
+        self._count_dense(model, args, kwargs)
+
+    def leave(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """After the model ran to its end: count, and see that the numbers are sound."""
+        del args
+        call, self.call = self.call, None
+        if call is None:
+            return
+        if self._counting is not None:
+            self.counters.tables[self._shapes] = self._counting.stop()
+            self._counting = None
+        self._tracker.leave()
+        for reason, places in self.idle_places.items():
+            self.counters.dense(reason, places)
+        self.counters.call_done(self._shapes, sum(m.state_bytes for m in self._memories.values()))
+        self._check_finite(output, call)
+        if (
+            call.moment.num_steps is not None
+            and call.moment.step_index + 1 == call.moment.num_steps
+        ):
+            self._memories.pop(call.moment.branch, None)
+
+    def abort(self) -> None:
+        """After the model raised: stop watching."""
+        if self._counting is not None:
+            self._counting.stop()
+            self._counting = None
+
+    # What the places ask and report.
+
+    def decide(self, key: Key, pairs_key: Key) -> Decision:
+        """Return what a place does in this call; the same answer however often it is asked."""
+        call = self.call
+        assert call is not None
+        if key not in call.decisions:
+            call.decisions[key] = self._decide(call, key, pairs_key)
+        return call.decisions[key]
+
+    def remember(self, key: Key, outputs: tuple[Tensor, ...]) -> None:
+        """Take the outputs of a place that ran dense into its history."""
+        call = self.call
+        assert call is not None
+        is_span = key[1].startswith(_SPAN)
+        if not (self._forecasts_spans if is_span else self._forecasts_modules):
+            return
+        history = call.memory.histories.get(key)
+        if history is None:
+            r = self.reduction
+            history = History(r.predict, r.history_bits, r.fitted_weights)
+            call.memory.histories[key] = history
+        history.push(call.moment.step_index, outputs)
+
+    def forecast(self, key: Key) -> tuple[Tensor, ...] | None:
+        """Return a place's forecast for this step, None where nothing is forecast."""
+        call = self.call
+        assert call is not None
+        history = call.memory.histories.get(key)
+        if history is None or history.is_empty:
+            return None
+        outputs = history.forecast(call.moment.step_index)
+        self.counters.extra(sum(o.numel() for o in outputs) * history.num_outputs)
+        return outputs
+
+    def match(self, key: Key, block_index: int, features: Tensor) -> None:
+        """Pair the tokens of a block on features, if a coming step of this run will use the pairs.
+
+        Args:
+            key: Under which the pairs are kept.
+            block_index: Whose schedule decides.
+            features: (batch, tokens, channels) of image tokens.
+        """
+        call = self.call
+        assert call is not None
+        ratio = call.next_ratios[block_index]
+        r = self.reduction
+        previous = call.memory.guides.get(key)
+        if r.drift:
+            call.memory.guides[key] = features.detach()
+        if ratio == 0:
+            return
+        if r.drift and previous is not None:
+            features = features - previous
+        start = perf_counter()
+        pairs = call.memory.pairs.get(key)
+        approximated, steps = (None, 0) if pairs is None else pairs.approximated()
+        penalty = None
+        if r.frequency_penalty and approximated is not None:
+            penalty = FrequencyPenalty(approximated / max(1, steps), r.frequency_penalty)
+        window = self.window(call.grid)
+        plan = match_tokens(features, call.grid, window, ratio, densest=r.densest, penalty=penalty)
+        call.memory.pairs[key] = Pairs(plan, approximated, steps)
+        num_windows = window_members(call.grid, window).shape[0]
+        macs = features.shape[0] * matching_macs(call.num_tokens, num_windows, features.shape[-1])
+        self.counters.matching(macs, perf_counter() - start)
+
+    def window(self, grid: Grid) -> tuple[int, ...]:
+        """Return the matching window for a grid."""
+        return self.reduction.window or (2,) * len(grid)
+
+    # How.
+
+    def _begin(self, moment: Moment, inputs: Mapping[str, Any]) -> Call:
+        """Look up the ratios of this step, and replace by 0 what cannot be done."""
+        grid = self._family.grid(self._model, inputs)
+        num_tokens = _product(grid)
+        if moment.is_new_run:
+            for ratio in self.reduction.schedule.ratios():
+                if 0 < ratio < 1:
+                    check_reducible(num_tokens, grid, self.window(grid), ratio)
+        memory = self._memories.setdefault(moment.branch, BranchMemory())
+        row = self.reduction.schedule.row(moment.step_index, self.num_blocks)
+        reason = "dense step of the schedule"
+        blocking = [n for n in self._family.residual_inputs if inputs.get(n) is not None]
+        if self._stopped or (blocking and self.predicts_blocks):
+            row = (0.0,) * self.num_blocks
+            reason = self._stopped or f"{blocking[0]} given"
+        skip: dict[int, tuple[int, int]] = {}
+        for span in predicted_spans(row) if self.predicts_blocks else ():
+            history = memory.histories.get(span_key(*span))
+            if history is None or history.is_empty:
+                row = _with_zeros(row, span)
+                reason = "no history yet"
+            else:
+                skip.update(dict.fromkeys(range(span[0], span[1] + 1), span))
+        return Call(
+            moment,
+            memory,
+            row,
+            self._next_ratios(moment.step_index),
+            reason,
+            grid,
+            num_tokens,
+            skip,
+        )
+
+    def _next_ratios(self, step_index: int) -> tuple[float, ...]:
+        """Return each block's largest partial ratio between this step and its next dense one."""
+        if self.reduction.guide == "input":
+            return self.reduction.schedule.row(step_index, self.num_blocks)
+        largest = [0.0] * self.num_blocks
+        is_open = [True] * self.num_blocks
+        ahead = step_index + 1
+        while any(is_open) and ahead <= step_index + 64:
+            row = self.reduction.schedule.row(ahead, self.num_blocks)
+            for block, ratio in enumerate(row):
+                is_open[block] = is_open[block] and ratio > 0
+                if is_open[block] and ratio < 1:
+                    largest[block] = max(largest[block], ratio)
+            ahead += 1
+        return tuple(largest)
+
+    def _decide(self, call: Call, key: Key, pairs_key: Key) -> Decision:
+        ratio = call.row[key[0]]
+        if ratio == 0:
+            return Dense(call.dense_reason)
+        if self.reduction.predict != "none":
+            history = call.memory.histories.get(key)
+            if history is None or history.is_empty:
+                return Dense("no history yet")
+        if ratio == 1:
+            return Predicted()
+        if self.reduction.guide == "input" and pairs_key not in call.decisions:
+            self.match(pairs_key, key[0], call.inputs[key[0]])
+            call.decisions[pairs_key] = Dense("pairs of this call are made")
+        pairs = call.memory.pairs.get(pairs_key)
+        if pairs is None:
+            return Dense("no pairs yet")
+        return Partial(pairs.rows(int(call.num_tokens * ratio), call.moment.step_index))
+
+    def _count_dense(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Make sure that the operations of a dense call with these shapes are known."""
+        if self._shapes in self.counters.tables:
+            return
+        counter = MacCounter(model)
+        counter.start()
+        assert self.call is not None
+        if not any(self.call.row):
+            self._counting = counter  # this call is dense itself: `leave` stops the counter
+            return
+        # A technique that reduces its very first call: one dense forward more, for the count alone.
+        call, self.call, self.is_paused = self.call, None, True
+        try:
+            model(*args, **kwargs)
+        finally:
+            self.call, self.is_paused = call, False
+            self.counters.tables[self._shapes] = counter.stop()
+
+    def _check_finite(self, output: Any, call: Call) -> None:
+        """Stop reducing after NaN or infinity; raise where reduction may be the cause."""
+        tensor = output[0] if isinstance(output, tuple) else output.sample
+        if self._stopped or bool(torch.isfinite(tensor).all()):
+            return
+        self._memories.clear()
+        self._stopped = "non-finite activations"
+        if self.counters.is_strict and self.counters.calls_reduced:
+            raise NonFiniteError(
+                f"the output of step {call.moment.step_index} must be finite, got NaN or infinity "
+                "in a run with reduced calls; accelerate with strict=False to go on densely, or "
+                "run without tenuto to see whether the model itself overflows"
+            )
+
+
+def span_key(first: int, last: int) -> Key:
+    """Return the key under which a span of blocks keeps its history."""
+    return (first, f"{_SPAN}{last}")
+
+
+def _with_zeros(row: tuple[float, ...], span: tuple[int, int]) -> tuple[float, ...]:
+    return tuple(0.0 if span[0] <= b <= span[1] else ratio for b, ratio in enumerate(row))
+
+
+def _product(grid: Grid) -> int:
+    total = 1
+    for axis in grid:
+        total *= axis
+    return total
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _first_value(timestep: Tensor | float) -> float:
+    return float(timestep.flatten()[0]) if isinstance(timestep, Tensor) else float(timestep)

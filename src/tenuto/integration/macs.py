@@ -1,0 +1,86 @@
+"""Count the multiply-accumulates of one forward of any transformer built of linear layers."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+
+@dataclass(frozen=True, slots=True)
+class MacTable:
+    """Multiply-accumulates of one dense call.
+
+    Attributes:
+        leaves: Of each linear layer and convolution.
+        cores: Of each attention's two score products (queries with keys, weights with values).
+    """
+
+    leaves: dict[nn.Module, int]
+    cores: dict[nn.Module, int]
+
+    @property
+    def total(self) -> int:
+        """Of the whole model."""
+        return sum(self.leaves.values()) + sum(self.cores.values())
+
+    def within(self, module: nn.Module) -> int:
+        """Of a module with everything in it."""
+        inside = set(module.modules())
+        both = [*self.leaves.items(), *self.cores.items()]
+        return sum(macs for part, macs in both if part in inside)
+
+
+class MacCounter:
+    """Watch one forward: `start`, run the model densely, `stop`.
+
+    Elementwise work, norms and embeddings are not counted; biases neither. An attention is a module
+    with ``to_q`` and ``to_k``; its sequence is what they and ``add_q_proj``/``add_k_proj`` put out.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """Take the model; nothing is watched yet."""
+        self._model = model
+        self._hooks: list[RemovableHandle] = []
+        self._outputs: dict[nn.Module, list[tuple[int, ...]]] = {}
+
+    def start(self) -> None:
+        """Watch the model's linear layers and convolutions."""
+        self._outputs = {}
+        for module in self._model.modules():
+            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+                self._hooks.append(module.register_forward_hook(self._note))
+
+    def stop(self) -> MacTable:
+        """Stop watching and return the counts."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+        leaves = {
+            module: sum(prod(shape) for shape in shapes) * _fan_in(module)
+            for module, shapes in self._outputs.items()
+        }
+        cores = {m: self._core(m) for m in self._model.modules() if self._attended(m, "q")}
+        return MacTable(leaves, cores)
+
+    def _note(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        del args
+        self._outputs.setdefault(module, []).append(tuple(output.shape))
+
+    def _core(self, attention: nn.Module) -> int:
+        (batch, _, channels), *_ = self._outputs[attention.to_q]  # type: ignore[index]
+        return (
+            2 * batch * self._attended(attention, "q") * self._attended(attention, "k") * channels
+        )
+
+    def _attended(self, attention: nn.Module, which: str) -> int:
+        """Sequence rows of the queries or keys."""
+        names = (f"to_{which}", f"add_{which}_proj")
+        layers = [getattr(attention, name, None) for name in names]
+        return sum(self._outputs[layer][0][1] for layer in layers if layer in self._outputs)
+
+
+def _fan_in(layer: Any) -> int:
+    """Multiply-accumulates for each output value of a layer."""
+    return layer.in_features if isinstance(layer, nn.Linear) else prod(layer.weight.shape[1:])

@@ -1,0 +1,94 @@
+"""What outlives a call of the transformer, for one guidance branch: histories, pairs, held keys."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from tenuto.algorithms.match_plan import MatchPlan
+from tenuto.integration.history import History
+from tenuto.integration.rows import PlanRows
+
+Key = tuple[int, str]
+"""Block index and what it is about in that block."""
+
+
+class Pairs:
+    """The pairs that a Matching step found in one block, and how often they were used."""
+
+    def __init__(
+        self, plan: MatchPlan, approximated: Tensor | None, num_reduced_steps: int
+    ) -> None:
+        """Take the plan at the largest ratio, and the counts carried over from the pairs before.
+
+        Args:
+            plan: Reduced tokens in falling order of similarity.
+            approximated: (batch, tokens) int32 steps in which each token was approximated so far.
+            num_reduced_steps: Steps in which any was.
+        """
+        self.plan = plan
+        self._before = approximated
+        self._steps_before = num_reduced_steps
+        self._rows: dict[int, PlanRows] = {}
+        self._uses: dict[int, set[int]] = {}
+
+    def rows(self, num_reduced: int, step_index: int) -> PlanRows:
+        """Return the rows that reduce `num_reduced` tokens, and note the use in this step."""
+        if num_reduced not in self._rows:
+            self._rows[num_reduced] = PlanRows(self.plan.narrowed(num_reduced))
+            self._uses[num_reduced] = set()
+        self._uses[num_reduced].add(step_index)
+        return self._rows[num_reduced]
+
+    def approximated(self) -> tuple[Tensor, int]:
+        """Return the steps in which each token was approximated, and all reduced steps, so far."""
+        count = self._before
+        if count is None:
+            count = torch.zeros(
+                self.plan.keep.shape[0],
+                self.plan.num_tokens,
+                dtype=torch.int32,
+                device=self.plan.keep.device,
+            )
+        steps = self._steps_before
+        for num_reduced, uses in self._uses.items():
+            src = self._rows[num_reduced].plan.src
+            used = torch.full_like(src, len(uses), dtype=torch.int32)
+            count = count.scatter_add(1, src, used)
+            steps += len(uses)
+        return count, steps
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the indices and counts."""
+        counts = 0 if self._before is None else self._before.numel() * 4
+        return self.plan.state_bytes + counts + sum(r.state_bytes for r in self._rows.values())
+
+
+@dataclass(slots=True)
+class BranchMemory:
+    """Everything remembered of one guidance branch between calls.
+
+    Attributes:
+        histories: Dense outputs by place.
+        pairs: Pairs by block and guide.
+        guides: Last dense guide features, kept only to match on their drift.
+        held: Projected keys and values of the last dense step, ``keys="held"`` only.
+    """
+
+    histories: dict[Key, History] = field(default_factory=dict)
+    pairs: dict[Key, Pairs] = field(default_factory=dict)
+    guides: dict[Key, Tensor] = field(default_factory=dict)
+    held: dict[Key, Tensor] = field(default_factory=dict)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that all of it holds."""
+        return sum(self._bytes())
+
+    def _bytes(self) -> Iterator[int]:
+        yield from (history.state_bytes for history in self.histories.values())
+        yield from (pairs.state_bytes for pairs in self.pairs.values())
+        for tensors in (self.guides, self.held):
+            yield from (t.numel() * t.element_size() for t in tensors.values())

@@ -1,0 +1,70 @@
+"""A match plan as flat row numbers, ready to gather and scatter with."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from tenuto.algorithms.match_plan import MatchPlan
+
+
+class PlanRows:
+    """The flat row numbers of one plan; built on first use and kept as long as the plan.
+
+    "Flat" counts over (batch * rows). Sequences may hold text rows, which are always kept: before
+    the image rows when `text_first`, else after them.
+    """
+
+    def __init__(self, plan: MatchPlan) -> None:
+        """Take the plan; nothing is computed yet."""
+        self.plan = plan
+        self._kept: dict[tuple[int, bool], Tensor] = {}
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """For each image token, the flat kept row of itself or its partner; kept rows are image."""
+        batch, num_kept = self.plan.keep.shape
+        offsets = torch.arange(batch, device=self.plan.keep.device)[:, None] * num_kept
+        return (self.plan.slots() + offsets).flatten()
+
+    def kept(self, num_text: int = 0, text_first: bool = True) -> Tensor:
+        """Flat rows of the kept image tokens and of all text rows, text where it stands."""
+        key = (num_text, text_first)
+        if key not in self._kept:
+            keep, total = self.plan.keep, self.plan.num_tokens + num_text
+            if num_text:
+                start = 0 if text_first else self.plan.num_tokens
+                text = torch.arange(start, start + num_text, device=keep.device)
+                text = text.expand(keep.shape[0], -1)
+                keep = keep + num_text if text_first else keep
+                keep = torch.cat([text, keep] if text_first else [keep, text], 1)
+            offsets = torch.arange(keep.shape[0], device=keep.device)[:, None] * total
+            self._kept[key] = (keep + offsets).flatten()
+        return self._kept[key]
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the plan and of the row numbers made from it so far."""
+        made = [*self._kept.values(), *([self.slots] if "slots" in self.__dict__ else [])]
+        return self.plan.state_bytes + sum(t.numel() * t.element_size() for t in made)
+
+
+def gather_sequence(tensor: Tensor, flat_rows: Tensor) -> Tensor:
+    """Gather sequence rows of a (batch, heads, rows, head_dim) tensor, the same count a sample.
+
+    Keeps whichever of the two usual memory layouts the tensor has.
+    """
+    batch, heads, rows, head_dim = tensor.shape
+    by_row = tensor.transpose(1, 2)
+    if by_row.is_contiguous() or batch > 1:
+        picked = by_row.reshape(batch * rows, heads * head_dim).index_select(0, flat_rows)
+        return picked.view(batch, -1, heads, head_dim).transpose(1, 2)
+    return tensor.index_select(2, flat_rows)
+
+
+def scatter_sequence(kept: Tensor, flat_rows: Tensor, num_rows: int) -> Tensor:
+    """Put kept rows of a (batch, heads, kept, head_dim) tensor back among zeros."""
+    batch, heads, _, head_dim = kept.shape
+    full = kept.new_zeros(batch * num_rows, heads * head_dim)
+    full.index_copy_(0, flat_rows, kept.transpose(1, 2).reshape(-1, heads * head_dim))
+    return full.view(batch, num_rows, heads, head_dim).transpose(1, 2)
