@@ -15,7 +15,7 @@ from torch import Tensor
 Predictor = Literal["none", "hold", "linear", "quadratic", "fitted"]
 """How the output of a token that is not computed is forecast; ``fitted`` needs a calibration."""
 
-NUM_OUTPUTS: dict[Predictor, int] = {"none": 0, "hold": 1, "linear": 2, "quadratic": 3, "fitted": 3}
+NUM_OUTPUTS: dict[str, int] = {"none": 0, "hold": 1, "linear": 2, "quadratic": 3, "fitted": 3}
 """Dense outputs that each predictor remembers."""
 
 

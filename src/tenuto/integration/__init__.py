@@ -1,1 +1,1 @@
-"""The hooks that put a technique into a diffusers transformer, and take it out again bit for bit."""
+"""Hooks that put a technique into a diffusers transformer and take it out again, bit for bit."""

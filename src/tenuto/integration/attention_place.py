@@ -19,7 +19,8 @@ from torch.utils.hooks import RemovableHandle
 from tenuto.algorithms.match_plan import merge_into_destinations
 from tenuto.algorithms.restore import gather_rows
 from tenuto.errors import UnsupportedModelError
-from tenuto.integration.engine import Dense, Engine, Partial, Predicted
+from tenuto.integration.call import Dense, Partial, Predicted
+from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import restore, stream_of, with_stream
@@ -114,7 +115,8 @@ class AttentionPlace:
         assert outputs is not None
         if self._family.text_in_rows:
             return torch.cat([outputs[1], outputs[0]], 1)
-        return outputs if len(outputs) > 1 else outputs[0]
+        image, *text = outputs
+        return (image, *text) if text else image
 
     def _partial(
         self,
@@ -123,7 +125,7 @@ class AttentionPlace:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        """Run the module's own code with its projections and its attention product on fewer rows."""
+        """Run the module's own code, its projections and attention product on fewer rows."""
         stream = stream_of(args, kwargs)
         self._num_text = stream.shape[1] - rows.plan.num_tokens
         if self._engine.reduction.merge:

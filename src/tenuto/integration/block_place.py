@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tenuto.integration.engine import Engine, span_key
+from tenuto.integration.call import span_key
+from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily
 from tenuto.integration.wrapping import ForwardWrap
 

@@ -2,84 +2,23 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tenuto.algorithms.matching import (
-    FrequencyPenalty,
-    check_reducible,
-    match_tokens,
-    matching_macs,
-    window_members,
-)
+from tenuto.algorithms.matching import check_reducible
 from tenuto.algorithms.reduction import Reduction
 from tenuto.algorithms.schedule import predicted_spans
 from tenuto.errors import NonFiniteError
+from tenuto.integration.call import SPAN, Call, Decision, Dense, Partial, Predicted, span_key
 from tenuto.integration.counters import Counters
 from tenuto.integration.families import Grid, ModelFamily
 from tenuto.integration.history import History
 from tenuto.integration.macs import MacCounter
-from tenuto.integration.memory import BranchMemory, Key, Pairs
-from tenuto.integration.rows import PlanRows
+from tenuto.integration.memory import BranchMemory, Key
+from tenuto.integration.pairing import coming_ratios, find_pairs, window_of
 from tenuto.integration.steps import Moment, StepTracker
-
-_SPAN = "blocks to "
-
-
-@dataclass(frozen=True, slots=True)
-class Dense:
-    """Run the original code."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """Compute the kept rows and restore the rest."""
-
-    rows: PlanRows
-
-
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """Compute nothing: forecast."""
-
-
-Decision = Dense | Partial | Predicted
-
-
-@dataclass(slots=True)
-class Call:
-    """One call of the transformer.
-
-    Attributes:
-        moment: Its place in the denoising loop.
-        memory: What its guidance branch remembers.
-        row: Ratio of each block at this step.
-        next_ratios: Of each block, the largest partial ratio up to its next dense step, 0 if none.
-        dense_reason: Why blocks with ratio 0 run dense.
-        grid: Token grid.
-        skip: For blocks inside a predicted span, its (first, last) block.
-        decisions: Made so far, by place.
-        inputs: Image stream into each block, where tokens are matched on it.
-        starts: Streams into each span that is forecast as one.
-    """
-
-    moment: Moment
-    memory: BranchMemory
-    row: tuple[float, ...]
-    next_ratios: tuple[float, ...]
-    dense_reason: str
-    grid: Grid
-    num_tokens: int
-    skip: dict[int, tuple[int, int]]
-    decisions: dict[Key, Decision] = field(default_factory=dict)
-    inputs: dict[int, Tensor] = field(default_factory=dict)
-    starts: dict[tuple[int, int], tuple[Tensor, ...]] = field(default_factory=dict)
 
 
 class Engine:
@@ -191,7 +130,7 @@ class Engine:
         """Take the outputs of a place that ran dense into its history."""
         call = self.call
         assert call is not None
-        is_span = key[1].startswith(_SPAN)
+        is_span = key[1].startswith(SPAN)
         if not (self._forecasts_spans if is_span else self._forecasts_modules):
             return
         history = call.memory.histories.get(key)
@@ -213,40 +152,16 @@ class Engine:
         return outputs
 
     def match(self, key: Key, block_index: int, features: Tensor) -> None:
-        """Pair the tokens of a block on features, if a coming step of this run will use the pairs.
+        """Pair a block's tokens on features, if a coming step of this run will use the pairs.
 
         Args:
             key: Under which the pairs are kept.
             block_index: Whose schedule decides.
             features: (batch, tokens, channels) of image tokens.
         """
-        call = self.call
-        assert call is not None
-        ratio = call.next_ratios[block_index]
-        r = self.reduction
-        previous = call.memory.guides.get(key)
-        if r.drift:
-            call.memory.guides[key] = features.detach()
-        if ratio == 0:
-            return
-        if r.drift and previous is not None:
-            features = features - previous
-        start = perf_counter()
-        pairs = call.memory.pairs.get(key)
-        approximated, steps = (None, 0) if pairs is None else pairs.approximated()
-        penalty = None
-        if r.frequency_penalty and approximated is not None:
-            penalty = FrequencyPenalty(approximated / max(1, steps), r.frequency_penalty)
-        window = self.window(call.grid)
-        plan = match_tokens(features, call.grid, window, ratio, densest=r.densest, penalty=penalty)
-        call.memory.pairs[key] = Pairs(plan, approximated, steps)
-        num_windows = window_members(call.grid, window).shape[0]
-        macs = features.shape[0] * matching_macs(call.num_tokens, num_windows, features.shape[-1])
-        self.counters.matching(macs, perf_counter() - start)
-
-    def window(self, grid: Grid) -> tuple[int, ...]:
-        """Return the matching window for a grid."""
-        return self.reduction.window or (2,) * len(grid)
+        assert self.call is not None
+        ratio = self.call.next_ratios[block_index]
+        find_pairs(self.call, self.reduction, self.counters, key, features, ratio)
 
     # How.
 
@@ -257,7 +172,7 @@ class Engine:
         if moment.is_new_run:
             for ratio in self.reduction.schedule.ratios():
                 if 0 < ratio < 1:
-                    check_reducible(num_tokens, grid, self.window(grid), ratio)
+                    check_reducible(num_tokens, grid, window_of(self.reduction, grid), ratio)
         memory = self._memories.setdefault(moment.branch, BranchMemory())
         row = self.reduction.schedule.row(moment.step_index, self.num_blocks)
         reason = "dense step of the schedule"
@@ -277,28 +192,12 @@ class Engine:
             moment,
             memory,
             row,
-            self._next_ratios(moment.step_index),
+            coming_ratios(self.reduction, moment.step_index, self.num_blocks),
             reason,
             grid,
             num_tokens,
             skip,
         )
-
-    def _next_ratios(self, step_index: int) -> tuple[float, ...]:
-        """Return each block's largest partial ratio between this step and its next dense one."""
-        if self.reduction.guide == "input":
-            return self.reduction.schedule.row(step_index, self.num_blocks)
-        largest = [0.0] * self.num_blocks
-        is_open = [True] * self.num_blocks
-        ahead = step_index + 1
-        while any(is_open) and ahead <= step_index + 64:
-            row = self.reduction.schedule.row(ahead, self.num_blocks)
-            for block, ratio in enumerate(row):
-                is_open[block] = is_open[block] and ratio > 0
-                if is_open[block] and ratio < 1:
-                    largest[block] = max(largest[block], ratio)
-            ahead += 1
-        return tuple(largest)
 
     def _decide(self, call: Call, key: Key, pairs_key: Key) -> Decision:
         ratio = call.row[key[0]]
@@ -349,11 +248,6 @@ class Engine:
                 "in a run with reduced calls; accelerate with strict=False to go on densely, or "
                 "run without tenuto to see whether the model itself overflows"
             )
-
-
-def span_key(first: int, last: int) -> Key:
-    """Return the key under which a span of blocks keeps its history."""
-    return (first, f"{_SPAN}{last}")
 
 
 def _with_zeros(row: tuple[float, ...], span: tuple[int, int]) -> tuple[float, ...]:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tenuto.algorithms.restore import gather_rows
-from tenuto.integration.engine import Dense, Engine, Partial, Predicted
+from tenuto.integration.call import Dense, Partial, Predicted
+from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import restore
 

@@ -12,7 +12,7 @@ from tenuto.algorithms.forecast import (
     weighted_sum,
 )
 
-_ORDER: dict[Predictor, int] = {"hold": 0, "linear": 1, "quadratic": 2}
+_ORDER: dict[str, int] = {"hold": 0, "linear": 1, "quadratic": 2}
 
 
 class History:

@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from tenuto.algorithms.restore import gather_rows, restore_rows
-from tenuto.integration.engine import Dense, Engine, Partial, Predicted
+from tenuto.integration.call import Dense, Partial, Predicted
+from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
 from tenuto.integration.rows import PlanRows
 from tenuto.integration.wrapping import ForwardWrap

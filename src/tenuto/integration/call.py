@@ -1,0 +1,70 @@
+"""What one call of the transformer is about, and what its places do in it."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from tenuto.integration.families import Grid
+from tenuto.integration.memory import BranchMemory, Key
+from tenuto.integration.rows import PlanRows
+from tenuto.integration.steps import Moment
+
+SPAN = "blocks to "
+"""How keys of runs of blocks begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Run the original code."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Compute the kept rows and restore the rest."""
+
+    rows: PlanRows
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Compute nothing: forecast."""
+
+
+Decision = Dense | Partial | Predicted
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of the transformer.
+
+    Attributes:
+        moment: Its place in the denoising loop.
+        memory: What its guidance branch remembers.
+        row: Ratio of each block at this step.
+        next_ratios: Of each block, the largest partial ratio up to its next dense step, 0 if none.
+        dense_reason: Why blocks with ratio 0 run dense.
+        grid: Token grid.
+        skip: For blocks inside a predicted span, its (first, last) block.
+        decisions: Made so far, by place.
+        inputs: Image stream into each block, where tokens are matched on it.
+        starts: Streams into each span that is forecast as one.
+    """
+
+    moment: Moment
+    memory: BranchMemory
+    row: tuple[float, ...]
+    next_ratios: tuple[float, ...]
+    dense_reason: str
+    grid: Grid
+    num_tokens: int
+    skip: dict[int, tuple[int, int]]
+    decisions: dict[Key, Decision] = field(default_factory=dict)
+    inputs: dict[int, Tensor] = field(default_factory=dict)
+    starts: dict[tuple[int, int], tuple[Tensor, ...]] = field(default_factory=dict)
+
+
+def span_key(first: int, last: int) -> Key:
+    """Return the key under which a span of blocks keeps its history."""
+    return (first, f"{SPAN}{last}")
