@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from tenuto.zoo.split_encoders import PooledWordEncoder, TailWordEncoder
     from tenuto.zoo.text_encoder import WordEncoder
     from tenuto.zoo.tokenizer import WordTokenizer
+    from tenuto.zoo.verdict import Verdict, judge
 
 __all__ = [
     "PixelAutoencoder",
     "PooledWordEncoder",
     "TailWordEncoder",
+    "Verdict",
     "WordEncoder",
     "WordTokenizer",
     "call_arguments",
+    "judge",
     "load",
     "prompts",
     "scheduler",
@@ -36,9 +39,11 @@ _MODULE_OF_NAME = {
     "PixelAutoencoder": "pixels",
     "PooledWordEncoder": "split_encoders",
     "TailWordEncoder": "split_encoders",
+    "Verdict": "verdict",
     "WordEncoder": "text_encoder",
     "WordTokenizer": "tokenizer",
     "call_arguments": "pipelines",
+    "judge": "verdict",
     "load": "pipelines",
     "prompts": "captions",
     "scheduler": "schedulers",

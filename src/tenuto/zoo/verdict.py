@@ -138,14 +138,12 @@ def _classifiers() -> tuple[ClipClassifier, PictureClassifier]:
     weights = read_weights(WEIGHTS)
     classifiers = ClipClassifier(), PictureClassifier()
     for kind, classifier in zip(("clip", "picture"), classifiers, strict=True):
-        own = {
-            name.removeprefix(f"{kind}."): tensor.float()
-            for name, tensor in weights.items()
-            if name.startswith(f"{kind}.")
-        }
-        steps = {name for name in classifier.state_dict() if name.endswith("num_batches_tracked")}
-        missing, unexpected = classifier.load_state_dict(own, strict=False)
-        if set(missing) != steps or unexpected:
-            raise WeightsError(f"weights file {WEIGHTS} does not fit {type(classifier).__name__}")
+        own = classifier.state_dict()
+        for name, tensor in own.items():
+            if name.endswith("num_batches_tracked"):  # counts training steps; unused and not kept
+                continue
+            if f"{kind}.{name}" not in weights or weights[f"{kind}.{name}"].shape != tensor.shape:
+                raise WeightsError(f"weights file {WEIGHTS} must hold '{kind}.{name}' in full")
+            tensor.copy_(weights[f"{kind}.{name}"])
         classifier.eval()
     return classifiers
