@@ -59,7 +59,7 @@ def _prompt_html(prompt: PromptFilms, rows: Sequence[Row], prompts: Sequence[str
     cards = "".join(
         _card_html(row, prompt.by_slug[row.slug], prompt.index, f"{source}-{number}")
         for number, row in enumerate(rows, start=1)
-        if row.slug in prompt.by_slug
+        if row.slug is not None and row.slug in prompt.by_slug
     )
     return (
         f'<article class="prompt" data-frames="{reference.num_frames}" style="{style}">'

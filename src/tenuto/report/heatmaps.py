@@ -124,9 +124,10 @@ def pmr_by_gap(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         pairs = pairs[~np.isnan(pairs)]
         if pairs.size:
             gaps.append(gap)
-            rows.append((float(pairs.mean()), *map(float, np.percentile(pairs, (10, 90)))))
-    mean, low, high = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return np.array(gaps, dtype=np.int64), mean, low, high
+            low, high = np.percentile(pairs, (10, 90))
+            rows.append((float(pairs.mean()), float(low), float(high)))
+    means, lows, highs = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return np.array(gaps, dtype=np.int64), means, lows, highs
 
 
 def _scaled(
@@ -173,7 +174,8 @@ def _draw_key(figure: "Figure", limits: tuple[float, float], what: str, style: P
     scale = ScalarMappable(Normalize(low, high), cmap=_colour_map(style))
     key = figure.colorbar(scale, ax=figure.axes, pad=0.02, fraction=0.04, label=what)
     # The key's own 256 quadrangles show seams and weigh 40 kB; one small image does neither.
-    key.solids.remove()
+    if key.solids is not None:
+        key.solids.remove()
     ramp = np.linspace(high, low, 64)[:, None]
     key.ax.imshow(ramp, cmap=_colour_map(style), extent=(0, 1, low, high), aspect="auto")
     if style.words:

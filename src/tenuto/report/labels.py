@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # From the mark to the near edge of its label, ring by ring, in pixels.
-_DISTANCES = (9, 15, 24, 36, 52, 72, 96)
+_DISTANCES = (9, 15, 24, 36, 48)
 # Right and left first: a label reads best on the line of its mark.
 _ANGLES_DEGREES = (0, 180, 90, 270, 30, 150, 210, 330, 60, 120, 240, 300)
 

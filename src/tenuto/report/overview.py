@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, TypeGuard
 
 from tenuto.report.columns import seconds_text
 from tenuto.report.comparison import Comparison, Row
@@ -96,7 +96,7 @@ def _provenance(rows: Sequence[Row]) -> str:
         else "Nothing was timed here."
     )
     foreign = (
-        " Rows tagged <i>not measured</i> are simulated or quoted."
+        " Rows tagged <i>not measured</i> are simulated or quoted, and have no time here."
         if any(not row.measured for row in rows)
         else " Nothing is simulated or quoted."
     )
@@ -109,8 +109,9 @@ def _provenance(rows: Sequence[Row]) -> str:
 def _reference_facts(reference: Mapping[str, Any]) -> dict[str, Any]:
     facts = _named({key: reference.get(key) for key in _REFERENCE_WORDS}, _REFERENCE_WORDS)
     seconds = [reference.get(f"seconds_{part}") for part in ("median", "min", "max")]
-    if all(_is_number(value) for value in seconds):
-        median, low, high = map(seconds_text, seconds)
+    known = [value for value in seconds if _is_number(value)]
+    if len(known) == len(seconds):
+        median, low, high = map(seconds_text, known)
         facts["seconds"] = f"{median} [{low} to {high}]"
     if _is_number(reference.get("macs")):
         facts["MACs"] = f"{reference['macs'] / 1e12:.3g} x 10^12"
@@ -140,5 +141,5 @@ def _words(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

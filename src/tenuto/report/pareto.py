@@ -12,6 +12,7 @@ from tenuto.report.svg import CONTROL, FAINT, INK, PEER, TENUTO, drawing, inline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 KIND_COLOURS = {Kind.TENUTO: TENUTO, Kind.PEER: PEER, Kind.CONTROL: CONTROL, Kind.OFF: FAINT}
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h", "*")
@@ -62,7 +63,7 @@ def pareto_svg(
         _draw_marks(axes, marks)
         _draw_lines(axes, marks, upper_envelope(rows, gain))
         figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=10)
-        _write_labels(axes, marks)
+        _write_labels(figure, axes, marks)
         tooltips = {f"row-{mark.number}": _tooltip(mark) for mark in marks}
         return inline_svg(figure, name, _alt(marks, upper_envelope(rows, gain), gain), tooltips)
 
@@ -120,9 +121,8 @@ def _draw_lines(axes: "Axes", marks: Sequence[Mark], envelope: Sequence[Row]) ->
         )
 
 
-def _write_labels(axes: "Axes", marks: Sequence[Mark]) -> None:
+def _write_labels(figure: "Figure", axes: "Axes", marks: Sequence[Mark]) -> None:
     """Label the marks where there is room; places are in pixels, so the layout ends here."""
-    figure = axes.figure
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     texts = [axes.text(0, 0, _label(mark), fontsize=9.5, zorder=5) for mark in marks]

@@ -11,7 +11,8 @@ _MARKS = (
     '<p class="note"><span class="kind tenuto">tenuto</span> &ensp; <span class="kind peer">peers'
     '</span> &ensp; <span class="kind control">fewer steps, joined by a dashed line</span></p>'
     '<p class="note">Up and to the right is better. Shapes tell techniques apart; vertical lines '
-    "are 95 % intervals over prompts; rows that changed nothing are not drawn.</p>"
+    "are 95 % intervals over prompts; rows that changed nothing are not drawn. Point at a mark "
+    "for its name and numbers: crowded ones have no label.</p>"
 )
 
 

@@ -42,7 +42,7 @@ def drawing(name: str) -> Iterator[None]:
         raise MissingExtraError(
             "the report needs matplotlib: pip install 'tenuto[report]'"
         ) from error
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": name,
         "font.family": "DejaVu Sans",

@@ -81,7 +81,7 @@ def test_one_row_makes_no_plot(make_row: Make) -> None:
 
 
 def test_names_that_matplotlib_would_interpret_are_drawn_as_they_are(make_row: Make) -> None:
-    names = ["_hidden $x_1", "<b>&amp;", "模型"]
+    names = ["_hidden $x_1$", "<b>&amp;", "模型"]
     rows = [
         make_row(name, psnr_db=30.0 + index, speedup=1.2 + index, psnr_per_prompt_db=(1.0, 2.0))
         for index, name in enumerate(names)

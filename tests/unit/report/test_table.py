@@ -105,5 +105,11 @@ def test_sort_values_are_numbers_with_identical_above_all(make_row: Make) -> Non
     assert 'data-value="30.25"' in html
 
 
-def test_a_row_that_was_not_measured_is_tagged(make_row: Make) -> None:
-    assert "not measured" in table_html([make_row("paper", speedup=4.5, measured=False)])
+def test_a_row_that_was_not_measured_is_tagged_and_shows_no_time(make_row: Make) -> None:
+    rows = [make_row("paper", psnr_db=30.0, speedup=4.5, measured=False), make_row("a", speedup=2)]
+
+    html = table_html(rows)
+
+    assert "not measured" in html
+    assert "4.5" not in html
+    assert cells(html) == ["30.0", "-"]
