@@ -67,8 +67,10 @@ class DiTo:
     def __post_init__(self) -> None:
         for name, rule, is_valid in (
             ("ratio", "in [0, 1]", 0 <= self.ratio <= 1),
-            ("interval", "an integer of at least 1", self.interval >= 1),
-            ("warmup", "an integer of at least 1", self.warmup >= 1),
+            ("interval", "an integer of at least 1", _all_count(self.interval)),
+            ("warmup", "an integer of at least 1", _all_count(self.warmup)),
+            ("schedule", "None, a calibration's name or path, or a tuple of ratios",
+             self.schedule is None or isinstance(self.schedule, str | tuple)),
             ("gain", "in [0, 1]", 0 <= self.gain <= 1),
             ("frequency_penalty", "at least 0", self.frequency_penalty >= 0),
             ("history_bits", "None or 8", self.history_bits in (None, 8)),
@@ -79,13 +81,18 @@ class DiTo:
              self.predict in ("none", "hold", "linear", "quadratic", "fitted")),
             ("predict_at", "'blocks' or 'modules'", self.predict_at in ("blocks", "modules")),
             ("window", "None or integers of at least 1",
-             self.window is None or min(self.window, default=0) >= 1),
+             self.window is None or _all_count(*self.window)),
+            ("correct", "True where `predict` is 'none': a copy is all correction",
+             self.correct or self.predict != "none"),
+            ("gain", "1 where `predict` is 'none': a copy is all correction",
+             self.gain == 1 or self.predict != "none"),
         ):  # fmt: skip
             if not is_valid:
                 raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
         parts_of_scope(self.scope)
-        reduced = Table(self.schedule).ratios() if isinstance(self.schedule, tuple) else ()
-        if self.predict == "none" and 1.0 in (*reduced, self.ratio):
+        has_table = isinstance(self.schedule, tuple)
+        reduced = Table(self.schedule).ratios() if has_table else (self.ratio,)
+        if self.predict == "none" and 1.0 in reduced:
             raise ValueError(
                 "`predict` must not be 'none' where the ratio is 1: nothing would be computed or "
                 "forecast"
@@ -134,3 +141,8 @@ class DiTo:
             history_bits=self.history_bits,
             fitted_weights=fitted_weights,
         )
+
+
+def _all_count(*numbers: object) -> bool:
+    """Say whether there are numbers and all of them are integers of at least 1."""
+    return bool(numbers) and all(isinstance(n, int) and n >= 1 for n in numbers)
