@@ -67,6 +67,11 @@ class Calibration:
             )
 
 
+def fingerprints(pipe: Any) -> tuple[str, str]:
+    """Return the fingerprints of a pipeline's transformer and scheduler."""
+    return model_fingerprint(pipe.transformer), scheduler_fingerprint(pipe.scheduler)
+
+
 def model_fingerprint(model: nn.Module) -> str:
     """Return the class of a transformer and a digest of its configuration and weights' sums."""
     config = {k: v for k, v in dict(model.config).items() if not k.startswith("_")}  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ class MacTable:
 
 
 class MacCounter:
-    """Watch one forward: `start`, run the model densely, `stop`.
+    """Watch forwards: `start`, run the model, `stop`; several calls add up.
 
     Elementwise work, norms and embeddings are not counted; biases neither. An attention is a module
     with ``to_q`` and ``to_k``; its sequence is what they and ``add_q_proj``/``add_k_proj`` put out.
@@ -61,7 +61,7 @@ class MacCounter:
             module: sum(prod(shape) for shape in shapes) * _fan_in(module)
             for module, shapes in self._outputs.items()
         }
-        cores = {m: self._core(m) for m in self._model.modules() if self._attended(m, "q")}
+        cores = {m: self._core(m) for m in self._model.modules() if self._sequences(m, "q")}
         return MacTable(leaves, cores)
 
     def _note(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
@@ -69,16 +69,19 @@ class MacCounter:
         self._outputs.setdefault(module, []).append(tuple(output.shape))
 
     def _core(self, attention: nn.Module) -> int:
-        (batch, _, channels), *_ = self._outputs[attention.to_q]  # type: ignore[index]
-        return (
-            2 * batch * self._attended(attention, "q") * self._attended(attention, "k") * channels
+        """Both score products of every call."""
+        queries, keys = self._sequences(attention, "q"), self._sequences(attention, "k")
+        return sum(
+            2 * batch * rows * num_keys * channels
+            for (batch, rows, channels), (_, num_keys, _) in zip(queries, keys, strict=True)
         )
 
-    def _attended(self, attention: nn.Module, which: str) -> int:
-        """Sequence rows of the queries or keys."""
-        names = (f"to_{which}", f"add_{which}_proj")
-        layers = [getattr(attention, name, None) for name in names]
-        return sum(self._outputs[layer][0][1] for layer in layers if layer in self._outputs)
+    def _sequences(self, attention: nn.Module, which: str) -> list[tuple[int, int, int]]:
+        """(batch, rows, channels) of the attended queries or keys, call by call."""
+        own = self._outputs.get(getattr(attention, f"to_{which}", None), [])  # type: ignore[arg-type]
+        added = self._outputs.get(getattr(attention, f"add_{which}_proj", None), [])  # type: ignore[arg-type]
+        extra = [shape[1] for shape in added] or [0] * len(own)
+        return [(s[0], s[1] + more, s[-1]) for s, more in zip(own, extra, strict=True)]
 
 
 def _fan_in(layer: Any) -> int:

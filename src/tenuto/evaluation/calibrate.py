@@ -1,0 +1,203 @@
+"""Measure a model on dense runs, choose a schedule from what was seen, save both.
+
+Two methods. ``pmr`` is DiTo's: when do pairs stop agreeing. ``forecast`` is ours: how well can each
+step be forecast from which earlier ones, and what does an error at that step cost in the end.
+"""
+
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tenuto.algorithms.forecast_fit import channel_gram, fit_schedule
+from tenuto.algorithms.matching import nearest_destinations
+from tenuto.algorithms.schedule import pmr_schedule
+from tenuto.algorithms.schedule_search import best_dense_steps, num_dense_steps
+from tenuto.evaluation.compare import Progress
+from tenuto.evaluation.forecast_probes import (
+    Pattern,
+    dense_run,
+    error_growth,
+    forecast_costs,
+    patterns,
+)
+from tenuto.evaluation.generation import Workload
+from tenuto.evaluation.machine import versions
+from tenuto.integration.calibration import Calibration, fingerprints, save_calibration
+from tenuto.integration.recorder import Sight, recording
+
+TAPS = 3
+"""Dense outputs that a fitted forecast weighs."""
+
+WARMUP = 3
+"""First steps that stay dense: outputs change most there, and forecasts need a past."""
+
+NUM_PROBES = 2
+"""Prompts, apart from those that forecasts are fitted on, on which they are tried."""
+
+NUM_PROBED_STEPS = 8
+"""Steps at which the growth of an error is measured; the others are interpolated."""
+
+
+def calibrate_forecast(
+    workload: Workload,
+    prompts: tuple[str, ...],
+    speed: float,
+    max_gap: int,
+    out: Path,
+    progress: Progress = lambda done: None,
+) -> str:
+    """Fit forecasts to dense runs, choose the dense steps of a budget, save the calibration.
+
+    Args:
+        workload: Model, steps, scheduler, seed.
+        prompts: More than `NUM_PROBES`; the last ones try what is fitted on the others.
+        speed: Wanted speed-up, >= 1; reached as far as forecast steps cost nothing.
+        max_gap: Most steps from one dense step to the next, >= 2.
+        out: The calibration.
+        progress: Called after each run.
+
+    Returns:
+        What was chosen, in words.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Source: ours.
+    """
+    if len(prompts) <= NUM_PROBES:
+        raise ValueError(f"`prompts` must be more than {NUM_PROBES}, got {len(prompts)}")
+    if max_gap < 2:
+        raise ValueError(f"`max_gap` must be at least 2, got {max_gap!r}")
+    num_dense = num_dense_steps(workload.num_steps, speed)
+    fitted = prompts[:-NUM_PROBES]
+    gram: Any = 0
+    for index, prompt in enumerate(fitted):
+        for increments in dense_run(workload, prompt, index).increments.values():
+            gram = gram + channel_gram(increments.flatten(1, 2))
+        progress("dense run")
+    costs, growth = _probe(workload, gram, prompts, max_gap, progress)
+    is_dense = best_dense_steps(
+        workload.num_steps,
+        num_dense,
+        lambda step, known: growth[step] * costs[step, known],
+        taps=TAPS,
+        max_gap=max_gap,
+        warmup=WARMUP,
+    )
+    ratios = tuple(0.0 if dense else 1.0 for dense in is_dense)
+    notes = {"method": "forecast", "speed": speed, "max_gap": max_gap, "prompts": len(prompts)}
+    weights = fit_schedule(gram, is_dense, TAPS)
+    save_calibration(_calibration(workload, ratios, notes, weights=weights), out)
+    shown = "".join("#" if dense else "." for dense in is_dense)
+    return f"{sum(is_dense)} of {len(is_dense)} steps dense: {shown}\nwrote {out}"
+
+
+def _probe(
+    workload: Workload,
+    gram: Tensor,
+    prompts: tuple[str, ...],
+    max_gap: int,
+    progress: Progress,
+) -> tuple[dict[Pattern, float], dict[int, float]]:
+    """Return the mean cost of every forecast and the mean growth of an error at every step."""
+    wanted = list(patterns(workload.num_steps, TAPS, max_gap, WARMUP))
+    span = workload.num_steps - 1 - WARMUP
+    probed = sorted(
+        {WARMUP + round(i * span / (NUM_PROBED_STEPS - 1)) for i in range(NUM_PROBED_STEPS)}
+    )
+    costs: list[dict[Pattern, float]] = []
+    growths: list[dict[int, float]] = []
+    for index in range(len(prompts) - NUM_PROBES, len(prompts)):
+        run = dense_run(workload, prompts[index], index, keeps_calls=True)
+        costs.append(forecast_costs(workload, gram, run, wanted))
+        progress("forecasts tried")
+        growths.append(
+            error_growth(workload, gram, (prompts[index], index), run, costs[-1], probed)
+        )
+        progress("errors followed")
+    mean_costs = {pattern: fmean(cost[pattern] for cost in costs) for pattern in wanted}
+    return mean_costs, {k: fmean(g[k] for g in growths) for k in growths[0]}
+
+
+def calibrate_pmr(
+    workload: Workload,
+    prompts: tuple[str, ...],
+    threshold: float,
+    max_gap: int,
+    out: Path,
+    progress: Progress = lambda done: None,
+) -> str:
+    """Measure the Pair Match Ratio between all steps, derive Matching steps, save the calibration.
+
+    Args:
+        workload: Model, steps, scheduler, seed.
+        prompts: One dense run each.
+        threshold: Match again where the ratio falls below, [0, 1].
+        max_gap: Most steps between Matching steps, >= 1.
+        out: The calibration; the table's picture is written beside it.
+        progress: Called after each run.
+
+    Returns:
+        What was found, in words.
+
+    Source: DiTo (arXiv 2605.22011), PMR-guided interval scheduling; see `pmr_schedule`.
+    """
+    tables = []
+    for index, prompt in enumerate(prompts):
+        tables.append(_pair_match_ratios(workload, prompt, index))
+        progress("dense run")
+    pmr = torch.stack(tables).mean(0)
+    table = pmr_schedule(
+        pmr.tolist(), ratio=1.0, threshold=threshold, max_gap=max_gap, warmup=WARMUP
+    )
+    ratios = tuple(row[0] for row in (table.row(k, 1) for k in range(len(table.steps))))
+    notes = {"method": "pmr", "threshold": threshold, "max_gap": max_gap, "prompts": len(prompts)}
+    save_calibration(_calibration(workload, ratios, notes, pmr=pmr), out)
+    from tenuto.report.pmr_picture import write_pmr_picture
+
+    picture = write_pmr_picture(pmr.tolist(), ratios, out.with_suffix(".png"))
+    shown = "".join("#" if ratio == 0 else "." for ratio in ratios)
+    return (
+        f"PMR of neighbouring steps {pmr.diagonal(1).mean():.3f}, "
+        f"{ratios.count(0.0)} of {len(ratios)} steps match: {shown}\nwrote {out} and {picture}"
+    )
+
+
+@torch.no_grad()
+def _pair_match_ratios(workload: Workload, prompt: str, index: int) -> Tensor:
+    """Return the (steps, steps) share of equal partners, mean over blocks and branches."""
+    nearest: dict[tuple[int, int], list[Tensor]] = {}
+
+    def see(sight: Sight) -> None:
+        if sight.part == "attn":
+            window = (2,) * len(sight.grid)
+            partners = nearest_destinations(sight.tokens, sight.grid, window).to(torch.int16)
+            nearest.setdefault((sight.moment.branch, sight.block_index), []).append(partners)
+
+    with recording(workload.pipe, see):
+        workload.generate(prompt, index)
+    maps = [torch.stack(steps).flatten(1) for steps in nearest.values()]  # (steps, sources)
+    ratios = [(m[:, None] == m[None]).float().mean(-1) for m in maps]
+    return torch.stack(ratios).mean(0)
+
+
+def _calibration(
+    workload: Workload,
+    ratios: tuple[float, ...],
+    notes: dict[str, Any],
+    *,
+    pmr: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Calibration:
+    model, scheduler = fingerprints(workload.pipe)
+    return Calibration(
+        model=model,
+        scheduler=scheduler,
+        ratios=ratios,
+        pmr=pmr,
+        forecast_weights=weights,
+        notes={**notes, "model": workload.model, "versions": versions()},
+    )

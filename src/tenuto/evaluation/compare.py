@@ -1,0 +1,264 @@
+"""Fidelity and speed of several contenders against the untouched pipeline, prompt by prompt.
+
+Every measured sample is appended to ``samples.jsonl`` in the result folder at once; a comparison
+that was interrupted goes on where it stopped.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tenuto.errors import MissingExtraError, ResultError
+from tenuto.evaluation.contenders import Contender
+from tenuto.evaluation.generation import Workload
+from tenuto.evaluation.machine import this_machine, versions
+from tenuto.evaluation.quality import fidelity
+from tenuto.evaluation.rows import result_row
+from tenuto.evaluation.timing import TimingReport, time_interleaved
+from tenuto.integration.macs import MacCounter
+
+Progress = Callable[[str], None]
+"""Called with what was just done; one call a sample or timed run."""
+
+NUM_CLIPS = 6
+"""Prompts whose samples are kept for the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to compare.
+
+    Attributes:
+        workload: Pipeline, steps, seed.
+        contenders: One row each; the untouched pipeline comes first by itself.
+        prompts: What to draw; the same for all.
+        folder: Result folder, created if needed; an unfinished comparison in it is continued.
+        num_timed_runs: Interleaved timed runs of each contender; 0 times nothing.
+        command: Goes into the result, so that a reader can repeat it.
+        notes: Further plain facts that belong to the result, such as the split of the prompts.
+    """
+
+    workload: Workload
+    contenders: tuple[Contender, ...]
+    prompts: tuple[str, ...]
+    folder: Path
+    num_timed_runs: int = 5
+    command: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any]:
+    """Run a comparison and write ``compare.json`` and the clips into its folder.
+
+    Returns:
+        What compare.json holds; its form is fixed in docs/results.md.
+
+    Raises:
+        ResultError: The folder holds an unfinished comparison of something else.
+    """
+    (plan.folder / "clips").mkdir(parents=True, exist_ok=True)
+    samples = _Samples(plan)
+    references = _references(plan, progress)
+    for contender in plan.contenders:
+        _measure_contender(plan, contender, references, samples, progress)
+    timing = _time(plan, progress) if plan.num_timed_runs else None
+    dense_macs = _dense_macs(plan.workload, plan.prompts[0])
+    rows = [
+        result_row(c, samples.of(c), None if timing is None else timing[c.spec], timing, dense_macs)
+        for c in plan.contenders
+    ]
+    result = {
+        "schema": 1,
+        "command": plan.command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": asdict(this_machine()),
+        "versions": versions(),
+        "model": plan.workload.model,
+        "reference": _reference_facts(plan, timing, dense_macs),
+        "prompts": list(plan.prompts),
+        **dict(plan.notes),
+        "rows": rows,
+    }
+    write_whole(plan.folder / "compare.json", json.dumps(result, indent=1))
+    return result
+
+
+def num_progress(plan: Plan) -> int:
+    """Return how often a comparison will report progress."""
+    rows = 1 + len(plan.contenders)
+    samples = rows * len(plan.prompts)
+    return samples + (rows * (plan.num_timed_runs + 1) if plan.num_timed_runs else 0)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+class _Samples:
+    """Measured samples, on disk as they come: one JSON line each."""
+
+    def __init__(self, plan: Plan) -> None:
+        w = plan.workload
+        self._of_what = {
+            "model": w.model,
+            "steps": w.num_steps,
+            "seed": w.seed,
+            "scheduler": type(w.pipe.scheduler).__name__,
+            "order": w.pipe.scheduler.config.get("solver_order"),
+        }
+        self._path = plan.folder / "samples.jsonl"
+        self._lines: dict[tuple[str, str], dict[str, Any]] = {}
+        for line in self._path.read_text("utf-8").splitlines() if self._path.exists() else []:
+            try:
+                sample = json.loads(line)
+            except ValueError:
+                continue  # a line cut short by an interruption is measured again
+            if sample["of"] != self._of_what:
+                raise ResultError(
+                    f"{plan.folder} must be empty or hold a comparison of {self._of_what}, got "
+                    f"one of {sample['of']}"
+                )
+            self._lines[sample["spec"], sample["prompt"]] = sample
+
+    def find(self, contender: Contender, prompt: str) -> dict[str, Any] | None:
+        return self._lines.get((contender.spec, prompt))
+
+    def add(self, contender: Contender, prompt: str, measured: dict[str, Any]) -> None:
+        sample = {"spec": contender.spec, "prompt": prompt, "of": self._of_what, **measured}
+        self._lines[contender.spec, prompt] = sample
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(sample) + "\n")
+
+    def of(self, contender: Contender) -> list[dict[str, Any]]:
+        return [s for (spec, _), s in self._lines.items() if spec == contender.spec]
+
+
+def _references(plan: Plan, progress: Progress) -> list[Tensor]:
+    """Return the untouched pipeline's samples, from disk where they are there."""
+    folder = plan.folder / "references"
+    folder.mkdir(exist_ok=True)
+    references = []
+    for index, prompt in enumerate(plan.prompts):
+        path = folder / f"{index}.npy"
+        if path.exists():
+            reference = torch.from_numpy(np.load(path, allow_pickle=False))
+        else:
+            reference = plan.workload.generate(prompt, index)
+            with path.with_suffix(".partial").open("wb") as file:
+                np.save(file, reference.numpy(), allow_pickle=False)
+            path.with_suffix(".partial").replace(path)
+        references.append(reference)
+        _keep_clip(plan, "reference", index, reference)
+        progress("untouched")
+    return references
+
+
+def _measure_contender(
+    plan: Plan,
+    contender: Contender,
+    references: Sequence[Tensor],
+    samples: _Samples,
+    progress: Progress,
+) -> None:
+    """Generate every prompt that is still missing and measure it."""
+    missing = [i for i, p in enumerate(plan.prompts) if samples.find(contender, p) is None]
+    for _ in range(len(plan.prompts) - len(missing)):
+        progress(contender.spec)
+    if not missing:
+        return
+    with contender.applied(plan.workload.pipe) as stats_of:
+        before = stats_of()
+        for index in missing:
+            counter = None if before is not None else MacCounter(plan.workload.pipe.transformer)
+            if counter is not None:
+                counter.start()
+            try:
+                sample = plan.workload.generate(plan.prompts[index], index, contender.num_steps)
+            finally:
+                table = None if counter is None else counter.stop()
+            stats = stats_of()
+            measured = _measured(sample, references[index])
+            measured["stats"] = None if stats is None else stats.to_dict()
+            measured["macs"] = None if table is None else table.total
+            samples.add(contender, plan.prompts[index], measured)
+            _keep_clip(plan, contender.slug, index, sample)
+            progress(contender.spec)
+
+
+def _measured(sample: Tensor, reference: Tensor) -> dict[str, Any]:
+    try:
+        return asdict(fidelity(sample, reference))
+    except MissingExtraError:
+        return asdict(fidelity(sample, reference, measure_flip=False))
+
+
+def _keep_clip(plan: Plan, slug: str, index: int, sample: Tensor) -> None:
+    if index >= NUM_CLIPS:
+        return
+    folder = plan.folder / "clips" / slug
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = (sample * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    np.save(folder / f"{index}.npy", frames, allow_pickle=False)
+
+
+def _time(plan: Plan, progress: Progress) -> TimingReport:
+    """Time the untouched pipeline and every contender in turn on the first prompt."""
+    work = plan.workload
+
+    def run(contender: Contender) -> Callable[[], object]:
+        def generate() -> object:
+            with contender.applied(work.pipe):
+                return work.generate(plan.prompts[0], 0, contender.num_steps)
+
+        return generate
+
+    candidates: dict[str, Callable[[], object]] = {
+        REFERENCE: lambda: work.generate(plan.prompts[0], 0)
+    }
+    candidates.update({c.spec: run(c) for c in plan.contenders})
+    report = time_interleaved(candidates, num_runs=plan.num_timed_runs, on_run=progress)
+    if report.was_interrupted:
+        raise KeyboardInterrupt
+    return report
+
+
+REFERENCE = "untouched"
+"""Name of the untouched pipeline among the timed candidates."""
+
+
+def _dense_macs(work: Workload, prompt: str) -> int:
+    """Count the multiply-accumulates of one untouched sample by a run of two steps."""
+    counter = MacCounter(work.pipe.transformer)
+    counter.start()
+    try:
+        work.generate(prompt, 0, 2)
+    finally:
+        table = counter.stop()
+    return table.total * work.num_steps // 2
+
+
+def _reference_facts(plan: Plan, timing: TimingReport | None, macs: int) -> dict[str, Any]:
+    work = plan.workload
+    timed = None if timing is None else timing[REFERENCE]
+    return {
+        "seconds_median": None if timed is None else timed.median_s,
+        "seconds_min": None if timed is None else timed.min_s,
+        "seconds_max": None if timed is None else timed.max_s,
+        "macs": macs,
+        "steps": work.num_steps,
+        "scheduler": type(work.pipe.scheduler).__name__,
+        "scheduler_order": work.pipe.scheduler.config.get("solver_order"),
+        "seed": work.seed,
+        "num_prompts": len(plan.prompts),
+        "guidance_scale": work.arguments.get("guidance_scale"),
+    }

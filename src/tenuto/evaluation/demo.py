@@ -1,0 +1,37 @@
+"""The main job in one go: the embedded video model with and without tenuto, and a report."""
+
+from pathlib import Path
+
+from tenuto import zoo
+from tenuto.evaluation.compare import Plan
+from tenuto.evaluation.contenders import contender
+from tenuto.evaluation.generation import load_workload
+
+DEMO_SPECS = (
+    "off",
+    "fewer-steps:27",
+    "fewer-steps:20",
+    "tomesd:ratio=0.5",
+    "dito-paper",
+    "dito:interval=2",
+)
+"""Rows of the demo; the calibrated ones join them where the package ships calibrations."""
+
+
+def demo_plan(folder: Path, num_prompts: int, num_timed_runs: int) -> Plan:
+    """Return what `tenuto demo` compares.
+
+    Args:
+        folder: Result folder.
+        num_prompts: Captions of the embedded video model.
+        num_timed_runs: Interleaved timed runs.
+    """
+    workload = load_workload("emoji-video", num_steps=40)
+    return Plan(
+        workload=workload,
+        contenders=tuple(contender(spec) for spec in DEMO_SPECS),
+        prompts=tuple(zoo.prompts("emoji-video", "seen", num_prompts)),
+        folder=folder,
+        num_timed_runs=num_timed_runs,
+        command="tenuto demo",
+    )

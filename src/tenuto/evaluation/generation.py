@@ -1,0 +1,83 @@
+"""Load a model by name or path and generate single samples, the same way for every contender."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tenuto import zoo
+from tenuto.errors import UnsupportedModelError
+
+_ZOO = ("emoji-image", "emoji-video")
+_SCHEDULERS = ("unipc", "dpm2m", "euler")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A pipeline and everything about a run that is the same for all contenders.
+
+    Attributes:
+        model: Name or path it was loaded from.
+        pipe: The diffusers pipeline.
+        num_steps: Denoising steps of the reference.
+        seed: Prompt number i starts from the noise of seed + i.
+        arguments: Further arguments of the pipeline's call.
+    """
+
+    model: str
+    pipe: Any
+    num_steps: int
+    seed: int = 0
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def generate(self, prompt: str, index: int, num_steps: int | None = None) -> Tensor:
+        """Return one sample as (frames, 3, height, width), float32 in [0, 1]."""
+        generator = torch.Generator().manual_seed(self.seed + index)
+        output = self.pipe(
+            prompt,
+            generator=generator,
+            output_type="pt",
+            **{**self.arguments, "num_inference_steps": num_steps or self.num_steps},
+        )
+        sample = output.frames[0] if hasattr(output, "frames") else output.images[:1]
+        return sample.float().clamp(0, 1).cpu()
+
+
+def load_workload(
+    model: str, *, num_steps: int, seed: int = 0, scheduler: str | None = None
+) -> Workload:
+    """Load an embedded model by its name, or a pipeline folder of diffusers' format by its path.
+
+    Args:
+        model: A name of `tenuto.zoo`, or a folder.
+        num_steps: Denoising steps, >= 1.
+        seed: Of the first prompt's noise.
+        scheduler: A name of `tenuto.zoo.scheduler`, embedded models only; None is the model's own.
+
+    Raises:
+        ValueError: `model` is neither a name nor a folder, or another argument is out of range.
+        UnsupportedModelError: `scheduler` is named for a model that is not embedded.
+    """
+    if num_steps < 1:
+        raise ValueError(f"`steps` must be at least 1, got {num_steps!r}")
+    if scheduler is not None and scheduler not in _SCHEDULERS:
+        raise ValueError(f"`scheduler` must be one of {_SCHEDULERS}, got {scheduler!r}")
+    if model in _ZOO:
+        pipe: Any = zoo.load(model)
+        arguments = zoo.call_arguments(model)
+        if scheduler is not None:
+            pipe.scheduler = zoo.scheduler(scheduler)
+    elif Path(model).is_dir():
+        from diffusers import DiffusionPipeline
+
+        if scheduler is not None:
+            raise UnsupportedModelError(
+                f"`scheduler` must be left out for {model}: only embedded models can change it"
+            )
+        pipe, arguments = DiffusionPipeline.from_pretrained(model, use_safetensors=True), {}
+    else:
+        raise ValueError(f"`model` must be one of {list(_ZOO)} or a pipeline folder, got {model!r}")
+    pipe.set_progress_bar_config(disable=True)
+    return Workload(model=model, pipe=pipe, num_steps=num_steps, seed=seed, arguments=arguments)
