@@ -115,7 +115,9 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     _add_workload(parser)
     parser.add_argument("--method", choices=("pmr", "forecast"), default="forecast")
     parser.add_argument("--prompts", type=int, default=12, help="calibration runs (default 12)")
-    parser.add_argument("--speed", type=float, default=1.5, help="forecast: wanted speed-up")
+    parser.add_argument(
+        "--speed", type=float, nargs="+", default=[1.5], help="forecast: wanted speed-ups"
+    )
     parser.add_argument("--threshold", type=float, default=0.6, help="pmr: match again below")
     parser.add_argument("--max-gap", type=int, default=None, help="most steps between dense ones")
     parser.add_argument("--out", type=Path, required=True, help="the calibration, .safetensors")
@@ -189,7 +191,7 @@ def _calibrate(chosen: argparse.Namespace) -> int:
             text = calibrate_pmr(workload, prompts, chosen.threshold, gap, chosen.out, step)
         else:
             gap = chosen.max_gap or 4
-            text = calibrate_forecast(workload, prompts, chosen.speed, gap, chosen.out, step)
+            text = calibrate_forecast(workload, prompts, tuple(chosen.speed), gap, chosen.out, step)
     print(text)
     return 0
 

@@ -123,8 +123,8 @@ class DiTo:
         self, table: Table | None = None, fitted_weights: Tensor | None = None
     ) -> Reduction:
         """Return what the engine does; a calibration's table and weights where one is named."""
-        if isinstance(self.schedule, tuple):
-            table = Table(self.schedule)
+        schedule = self.schedule
+        table = Table(schedule) if isinstance(schedule, tuple) else table
         every = EveryNth(ratio=self.ratio, interval=self.interval, warmup=self.warmup)
         return Reduction(
             schedule=every if table is None else table,

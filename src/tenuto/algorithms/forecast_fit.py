@@ -58,9 +58,7 @@ def fit_forecast(
     change = (inner[:, 0, 0] - 2 * wanted[:, 0] + gram[:, target, target]).clamp_min(0)
     ridge = (_RIDGE * torch.minimum(energy, change + 1e-6 * energy))[:, None, None]
     eye = torch.eye(len(index), dtype=inner.dtype)
-    solution = torch.linalg.solve(
-        inner + ridge * eye, (wanted + ridge[:, 0] * hold)[..., None]
-    )
+    solution = torch.linalg.solve(inner + ridge * eye, (wanted + ridge[:, 0] * hold)[..., None])
     return solution[..., 0].T.float().contiguous()
 
 

@@ -83,14 +83,26 @@ def _better(
     return best
 
 
-def num_dense_steps(num_steps: int, speed: float) -> int:
-    """Return the dense steps that give a speed-up if predicted steps cost nothing.
+def num_dense_steps(num_steps: int, speed: float, predicted_cost: float = 0.0) -> int:
+    """Return the most dense steps with which a run is as fast as wanted.
+
+    Args:
+        num_steps: Steps of the run.
+        speed: Wanted speed-up, >= 1.
+        predicted_cost: Time of a predicted step over that of a dense one, in [0, 1).
 
     Raises:
-        ValueError: `speed` is below 1.
+        ValueError: `speed` is below 1, or predicted steps alone take longer.
+
+    >>> num_dense_steps(40, 2.0), num_dense_steps(40, 2.0, 0.05)
+    (20, 18)
     """
     if speed < 1:
         raise ValueError(f"`speed` must be at least 1, got {speed!r}")
-    return max(1, round(num_steps / speed))
-
-
+    dense = (num_steps / speed - num_steps * predicted_cost) / (1 - predicted_cost)
+    if dense < 1:
+        raise ValueError(
+            f"`speed` must be at most {1 / predicted_cost:.1f}, as fast as predicted steps alone, "
+            f"got {speed!r}"
+        )
+    return int(dense + 1e-9)

@@ -4,6 +4,7 @@ Two methods. ``pmr`` is DiTo's: when do pairs stop agreeing. ``forecast`` is our
 step be forecast from which earlier ones, and what does an error at that step cost in the end.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,6 +23,7 @@ from tenuto.evaluation.forecast_probes import (
     error_growth,
     forecast_costs,
     patterns,
+    predicted_cost,
 )
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import versions
@@ -44,19 +46,19 @@ NUM_PROBED_STEPS = 8
 def calibrate_forecast(
     workload: Workload,
     prompts: tuple[str, ...],
-    speed: float,
+    speeds: tuple[float, ...],
     max_gap: int,
     out: Path,
     progress: Progress = lambda done: None,
 ) -> str:
-    """Fit forecasts to dense runs, choose the dense steps of a budget, save the calibration.
+    """Fit forecasts to dense runs, choose the dense steps of each budget, save calibrations.
 
     Args:
         workload: Model, steps, scheduler, seed.
         prompts: More than `NUM_PROBES`; the last ones try what is fitted on the others.
-        speed: Wanted speed-up, >= 1; reached as far as forecast steps cost nothing.
+        speeds: Wanted speed-ups, >= 1; one calibration each.
         max_gap: Most steps from one dense step to the next, >= 2.
-        out: The calibration.
+        out: The calibration; with several speeds each adds its own to the name.
         progress: Called after each run.
 
     Returns:
@@ -71,28 +73,49 @@ def calibrate_forecast(
         raise ValueError(f"`prompts` must be more than {NUM_PROBES}, got {len(prompts)}")
     if max_gap < 2:
         raise ValueError(f"`max_gap` must be at least 2, got {max_gap!r}")
-    num_dense = num_dense_steps(workload.num_steps, speed)
-    fitted = prompts[:-NUM_PROBES]
+    for speed in speeds:
+        num_dense_steps(workload.num_steps, speed)
     gram: Any = 0
-    for index, prompt in enumerate(fitted):
+    for index, prompt in enumerate(prompts[:-NUM_PROBES]):
         for increments in dense_run(workload, prompt, index).increments.values():
             gram = gram + channel_gram(increments.flatten(1, 2))
         progress("dense run")
-    costs, growth = _probe(workload, gram, prompts, max_gap, progress)
+    probes = _probe(workload, gram, prompts, max_gap, progress)
+    texts = [f"a predicted step takes {probes.predicted_cost:.1%} of a dense one"]
+    for speed in speeds:
+        path = out if len(speeds) == 1 else out.with_name(f"{out.stem}-{speed:g}x{out.suffix}")
+        texts.append(_choose(workload, gram, probes, speed, max_gap, path))
+    return "\n".join(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probes:
+    """What trying forecasts showed: their errors, what those grow to, and what they take."""
+
+    costs: dict[Pattern, float]
+    growth: dict[int, float]
+    predicted_cost: float
+
+
+def _choose(
+    workload: Workload, gram: Tensor, probes: _Probes, speed: float, max_gap: int, out: Path
+) -> str:
+    """Choose the dense steps for one speed and save the calibration."""
+    num_steps = workload.num_steps
     is_dense = best_dense_steps(
-        workload.num_steps,
-        num_dense,
-        lambda step, known: growth[step] * costs[step, known],
+        num_steps,
+        num_dense_steps(num_steps, speed, probes.predicted_cost),
+        lambda step, known: probes.growth[step] * probes.costs[step, known],
         taps=TAPS,
         max_gap=max_gap,
         warmup=WARMUP,
     )
     ratios = tuple(0.0 if dense else 1.0 for dense in is_dense)
-    notes = {"method": "forecast", "speed": speed, "max_gap": max_gap, "prompts": len(prompts)}
+    notes = {"method": "forecast", "speed": speed, "max_gap": max_gap}
     weights = fit_schedule(gram, is_dense, TAPS)
     save_calibration(_calibration(workload, ratios, notes, weights=weights), out)
     shown = "".join("#" if dense else "." for dense in is_dense)
-    return f"{sum(is_dense)} of {len(is_dense)} steps dense: {shown}\nwrote {out}"
+    return f"{speed:g}x: {sum(is_dense)} of {num_steps} steps dense {shown}, wrote {out}"
 
 
 def _probe(
@@ -101,8 +124,8 @@ def _probe(
     prompts: tuple[str, ...],
     max_gap: int,
     progress: Progress,
-) -> tuple[dict[Pattern, float], dict[int, float]]:
-    """Return the mean cost of every forecast and the mean growth of an error at every step."""
+) -> _Probes:
+    """Try every forecast, follow errors to the sample, time a predicted step."""
     wanted = list(patterns(workload.num_steps, TAPS, max_gap, WARMUP))
     span = workload.num_steps - 1 - WARMUP
     probed = sorted(
@@ -110,16 +133,19 @@ def _probe(
     )
     costs: list[dict[Pattern, float]] = []
     growths: list[dict[int, float]] = []
+    shares: list[float] = []
     for index in range(len(prompts) - NUM_PROBES, len(prompts)):
         run = dense_run(workload, prompts[index], index, keeps_calls=True)
         costs.append(forecast_costs(workload, gram, run, wanted))
+        shares.append(predicted_cost(workload, run))
         progress("forecasts tried")
         growths.append(
             error_growth(workload, gram, (prompts[index], index), run, costs[-1], probed)
         )
         progress("errors followed")
     mean_costs = {pattern: fmean(cost[pattern] for cost in costs) for pattern in wanted}
-    return mean_costs, {k: fmean(g[k] for g in growths) for k in growths[0]}
+    growth = {k: fmean(g[k] for g in growths) for k in growths[0]}
+    return _Probes(mean_costs, growth, min(shares))
 
 
 def calibrate_pmr(

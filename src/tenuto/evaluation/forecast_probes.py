@@ -5,19 +5,25 @@ from dataclasses import dataclass
 from itertools import product
 from math import exp, log
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.forecast import weighted_sum
 from tenuto.algorithms.forecast_fit import fit_forecast, fit_schedule
 from tenuto.evaluation.generation import Workload
 from tenuto.integration.accelerate import accelerate
 from tenuto.integration.calibration import Calibration, fingerprints, save_calibration
 from tenuto.integration.recorder import Sight, recording
 from tenuto.integration.replay import replaying
+
+TAPS_TIMED = 3
+NUM_TIMED = 7
 
 Pattern = tuple[int, tuple[int, ...]]
 """A step to forecast, and the dense steps to forecast it from, newest first."""
@@ -115,6 +121,24 @@ def forecast_costs(
                 error += float((tensor - output).square().mean())
             costs[step, known] = error / len(run.increments)
     return costs
+
+
+@torch.no_grad()
+def predicted_cost(workload: Workload, run: DenseRun) -> float:
+    """Return the time of a call whose blocks are forecast over that of a dense call, measured."""
+    model = workload.pipe.transformer
+    args, kwargs, _ = run.calls[0][-1]
+    known = run.increments[0][-TAPS_TIMED:]
+    weights = torch.full((TAPS_TIMED, known.shape[-1]), 1 / TAPS_TIMED)
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    with replaying(model) as replay:
+        for _ in range(NUM_TIMED):
+            for is_dense in (True, False):
+                start = perf_counter()
+                replay.increment = None if is_dense else weighted_sum(list(known), weights)
+                model(*args, **kwargs)
+                seconds[is_dense].append(perf_counter() - start)
+    return median(seconds[False]) / median(seconds[True])
 
 
 def error_growth(

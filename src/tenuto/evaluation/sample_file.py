@@ -1,6 +1,7 @@
 """Write a sample as a picture or an animation."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -24,7 +25,7 @@ def write_sample(sample: Tensor, path: Path) -> None:
         raise ValueError(f"`out` must end in .webp, .png or .gif, got {str(path)!r}")
     pixels = (sample * 255).round().byte().permute(0, 2, 3, 1).numpy().astype(np.uint8)
     frames = [Image.fromarray(frame) for frame in pixels]
-    options = {"lossless": True} if path.suffix == ".webp" else {}
+    options: dict[str, Any] = {"lossless": True} if path.suffix == ".webp" else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     if len(frames) > 1:
         options |= {"save_all": True, "append_images": frames[1:]}
