@@ -111,6 +111,19 @@ def test_the_recommended_call_has_the_native_size(pipes, name: str) -> None:
     assert drawn.shape[1:-3] == ((16,) if name == "emoji-video" else ())
 
 
+def test_the_recommended_video_call_gives_the_transformer_one_copy_of_the_caption(pipes) -> None:
+    pipe, texts = pipes["emoji-video"], []
+    handle = pipe.transformer.register_forward_pre_hook(
+        lambda _, args, kwargs: texts.append(kwargs["encoder_hidden_states"].shape),
+        with_kwargs=True,
+    )
+
+    pipe(CAPTION["emoji-video"], **{**call_arguments("emoji-video"), "num_inference_steps": 1})
+
+    handle.remove()
+    assert texts == [(1, 8, 128)] * 2
+
+
 def test_a_size_that_is_asked_for_is_the_size_of_the_result(pipes, caplog) -> None:
     diffusers.utils.logging.enable_propagation()
 
