@@ -189,11 +189,23 @@ def _calibrate(chosen: argparse.Namespace) -> int:
         if chosen.method == "pmr":
             gap = chosen.max_gap or 8
             text = calibrate_pmr(workload, prompts, chosen.threshold, gap, chosen.out, step)
+            text += f" and {_draw_pmr(chosen.out)}"
         else:
             gap = chosen.max_gap or 4
             text = calibrate_forecast(workload, prompts, tuple(chosen.speed), gap, chosen.out, step)
     print(text)
     return 0
+
+
+def _draw_pmr(path: Path) -> Path:
+    """Draw a calibration's Pair Match Ratios beside it."""
+    from tenuto.integration.calibration import load_calibration
+    from tenuto.report.pmr_picture import write_pmr_picture
+
+    calibration = load_calibration(str(path))
+    assert calibration.pmr is not None
+    picture = path.with_suffix(".png")
+    return write_pmr_picture(calibration.pmr.tolist(), calibration.ratios, picture)
 
 
 def _report(chosen: argparse.Namespace) -> int:

@@ -90,8 +90,8 @@ class DiTo:
             if not is_valid:
                 raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
         parts_of_scope(self.scope)
-        has_table = isinstance(self.schedule, tuple)
-        reduced = Table(self.schedule).ratios() if has_table else (self.ratio,)
+        schedule = self.schedule
+        reduced = Table(schedule).ratios() if isinstance(schedule, tuple) else (self.ratio,)
         if self.predict == "none" and 1.0 in reduced:
             raise ValueError(
                 "`predict` must not be 'none' where the ratio is 1: nothing would be computed or "

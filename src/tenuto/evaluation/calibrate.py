@@ -163,7 +163,7 @@ def calibrate_pmr(
         prompts: One dense run each.
         threshold: Match again where the ratio falls below, [0, 1].
         max_gap: Most steps between Matching steps, >= 1.
-        out: The calibration; the table's picture is written beside it.
+        out: The calibration; it holds the whole table.
         progress: Called after each run.
 
     Returns:
@@ -182,13 +182,10 @@ def calibrate_pmr(
     ratios = tuple(row[0] for row in (table.row(k, 1) for k in range(len(table.steps))))
     notes = {"method": "pmr", "threshold": threshold, "max_gap": max_gap, "prompts": len(prompts)}
     save_calibration(_calibration(workload, ratios, notes, pmr=pmr), out)
-    from tenuto.report.pmr_picture import write_pmr_picture
-
-    picture = write_pmr_picture(pmr.tolist(), ratios, out.with_suffix(".png"))
     shown = "".join("#" if ratio == 0 else "." for ratio in ratios)
     return (
         f"PMR of neighbouring steps {pmr.diagonal(1).mean():.3f}, "
-        f"{ratios.count(0.0)} of {len(ratios)} steps match: {shown}\nwrote {out} and {picture}"
+        f"{ratios.count(0.0)} of {len(ratios)} steps match: {shown}\nwrote {out}"
     )
 
 

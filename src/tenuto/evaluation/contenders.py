@@ -3,6 +3,7 @@
 A contender is put on a pipeline for as long as its context lasts and leaves nothing behind.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
@@ -179,6 +180,7 @@ def _cache_dit(spec: str, texts: dict[str, str]) -> Contender:
             raise MissingExtraError(
                 "cache-dit must be installed for this technique: pip install 'tenuto[bench]'"
             ) from None
+        logging.getLogger("CACHE_DIT").setLevel(logging.WARNING)  # it narrates every call
         config = cache_dit.DBCacheConfig(
             Fn_compute_blocks=1,
             Bn_compute_blocks=0,
