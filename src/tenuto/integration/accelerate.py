@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 from torch import nn
 
@@ -13,7 +13,7 @@ from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.reduction import Reduction
 from tenuto.algorithms.schedule import Table, predicted_spans
 from tenuto.algorithms.tomesd import ToMeSD
-from tenuto.errors import AlreadyAcceleratedError, UnsupportedModelError
+from tenuto.errors import AlreadyAcceleratedError, CalibrationError, UnsupportedModelError
 from tenuto.integration.attention_place import AttentionPlace
 from tenuto.integration.block_place import BlockPlace
 from tenuto.integration.calibration import Calibration, load_calibration
@@ -29,7 +29,7 @@ from tenuto.integration.steps import StepTracker
 Technique = DiTo | ToMeSD
 Place = AttentionPlace | BlockPlace | FusedPlace | GuidePlace | RowPlace
 
-_HANDLES: "WeakKeyDictionary[nn.Module, Handle]" = WeakKeyDictionary()
+_ACCELERATED: "WeakSet[nn.Module]" = WeakSet()
 _DENOISERS = ("transformer", "transformer_2")
 
 
@@ -52,31 +52,28 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
         AlreadyAcceleratedError: The model has a handle that was not removed.
         CalibrationError: A calibration does not fit the model.
         TypeError: Something else than a technique is given.
-        ValueError: Not exactly one technique is given.
+        ValueError: Not exactly one technique is given, or its schedule is for other blocks.
     """
     technique = _the_technique(techniques)
     models = _denoisers(pipe_or_model)
     families = [family_of(model) for model in models]
     for model in models:
-        if model in _HANDLES:
+        if model in _ACCELERATED:
             raise AlreadyAcceleratedError(
                 f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
                 "handle first"
             )
     calibration = _calibration_of(technique)
+    reduction = _reduction_of(technique, calibration)
+    for model, family in zip(models, families, strict=True):  # all of them before any is hooked
+        _check_fit(model, family, reduction, calibration)
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
     accelerated = []
     for model, family in zip(models, families, strict=True):
-        if calibration is not None:
-            calibration.check_model(model)
-        accelerated.append(
-            _hook(model, family, _reduction_of(technique, calibration), pipe, calibration)
-        )
+        accelerated.append(_hook(model, family, reduction, pipe, calibration))
         accelerated[-1].engine.counters.is_strict = strict
-    handle = Handle(accelerated)
-    for model in models:
-        _HANDLES[model] = handle
-    return handle
+        _ACCELERATED.add(model)
+    return Handle(accelerated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +96,7 @@ class Handle:
     def __init__(self, accelerated: list[Accelerated]) -> None:
         """Take the hooked transformers; `accelerate` makes handles."""
         self._accelerated = accelerated
+        self._is_removed = False
 
     def stats(self) -> Stats:
         """Return what was done since the start or the last `reset`, over all transformers."""
@@ -124,13 +122,15 @@ class Handle:
 
     def remove(self) -> None:
         """Take all hooks out: the pipeline is the original again, bit for bit. Twice is once."""
+        if self._is_removed:
+            return
+        self._is_removed = True
         for a in self._accelerated:
             for remover in reversed(a.removers):
                 remover()
             a.engine.reset()
             a.engine.is_paused = True  # for hooks that another library keeps alive
-            if _HANDLES.get(a.model) is self:
-                del _HANDLES[a.model]
+            _ACCELERATED.discard(a.model)
 
     def __enter__(self) -> "Handle":
         return self
@@ -181,8 +181,24 @@ def _reduction_of(technique: Technique, calibration: Calibration | None) -> Redu
         return technique.reduction()
     if calibration is None:
         return technique.reduction()
+    if technique.predict == "fitted" and calibration.forecast_weights is None:
+        raise CalibrationError(
+            "the calibration must hold forecast weights for `predict`='fitted', got one without"
+        )
     table = Table(tuple(technique.ratio if ratio else 0.0 for ratio in calibration.ratios))
     return technique.reduction(table, calibration.forecast_weights)
+
+
+def _check_fit(
+    model: nn.Module, family: ModelFamily, reduction: Reduction, calibration: Calibration | None
+) -> None:
+    """Raise where the calibration or the schedule is for another model."""
+    if calibration is not None:
+        calibration.check_model(model)
+    if isinstance(reduction.schedule, Table):
+        num_blocks = sum(len(getattr(model, row.blocks)) for row in family.blocks)
+        for step_index in range(len(reduction.schedule.steps)):
+            reduction.schedule.row(step_index, num_blocks)
 
 
 def _hook(
