@@ -129,5 +129,7 @@ def test_a_row_of_zeros_stays_zero_in_int8():
     assert QuantizedRows.quantize(torch.zeros(2, 3)).dequantize().tolist() == [[0.0] * 3] * 2
 
 
-def test_int8_rows_count_one_byte_a_value_and_four_a_row():
-    assert QuantizedRows.quantize(torch.ones(2, 3, 10)).state_bytes == 2 * 3 * (10 + 4)
+def test_int8_rows_hold_one_byte_a_value_and_four_a_row():
+    rows = QuantizedRows.quantize(torch.ones(2, 3, 10))
+
+    assert rows.values.nbytes + rows.scales.nbytes == 2 * 3 * (10 + 4)

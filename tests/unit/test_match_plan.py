@@ -47,12 +47,6 @@ def test_a_plan_cannot_be_narrowed_to_more_than_it_reduces():
         plan.narrowed(2)
 
 
-def test_state_bytes_are_eight_for_each_index():
-    plan = MatchPlan(torch.tensor([[0, 2]]), torch.tensor([[1]]), torch.tensor([[2]]))
-
-    assert plan.state_bytes == 8 * (2 + 1 + 1)
-
-
 @given(plans())
 def test_merging_replaces_each_destination_by_the_mean_of_its_group(plan):
     tokens = torch.randn(2, plan.num_tokens, 3, generator=torch.Generator().manual_seed(0))

@@ -92,15 +92,12 @@ def test_scattering_puts_kept_rows_back_among_zeros(batch):
     assert torch.equal(full, expected)
 
 
-def test_state_bytes_grow_with_the_rows_that_were_asked_for():
+def test_rows_are_made_once_and_on_demand():
     rows = PlanRows(plan_of(5))
-    plan_bytes = rows.plan.state_bytes
 
-    before = rows.state_bytes
-    rows.kept()
-    rows.kept()
-    rows.kept(2, True)
-    assert rows.slots.shape == (BATCH * TOKENS,)
+    before = len(list(rows.tensors()))
+    made = [rows.kept(), rows.kept(2, True), rows.slots]
 
-    assert before == plan_bytes
-    assert rows.state_bytes == plan_bytes + 8 * BATCH * (KEPT + (KEPT + 2) + TOKENS)
+    assert before == 3
+    assert rows.kept() is made[0]
+    assert [id(tensor) for tensor in rows.tensors()][3:] == [id(tensor) for tensor in made]

@@ -98,8 +98,3 @@ class QuantizedRows:
     def dequantize(self) -> Float[Tensor, "*shape"]:
         """Return the tensor in its first dtype."""
         return (self.values * self.scales).to(self.dtype)
-
-    @property
-    def state_bytes(self) -> int:
-        """Bytes that values and scales hold."""
-        return self.values.numel() + self.scales.numel() * self.scales.element_size()

@@ -34,11 +34,6 @@ class MatchPlan:
         """Share of the tokens that is not computed, 0..1."""
         return self.src.shape[1] / self.num_tokens
 
-    @property
-    def state_bytes(self) -> int:
-        """Bytes that the three index tensors hold."""
-        return sum(t.numel() * t.element_size() for t in (self.keep, self.src, self.dst))
-
     def narrowed(self, num_reduced: int) -> "MatchPlan":
         """Return the plan that reduces only the first `num_reduced` of ``src``.
 

@@ -1,5 +1,6 @@
 """What a place in the model put out at its last dense steps."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from torch import Tensor
@@ -37,7 +38,7 @@ class History:
 
     def push(self, step_index: int, outputs: tuple[Tensor, ...]) -> None:
         """Remember what a dense step put out; the oldest makes room."""
-        kept = tuple(QuantizedRows.quantize(o) if self._bits == 8 else o.detach() for o in outputs)
+        kept = tuple(QuantizedRows.quantize(o) if self._bits == 8 else _own(o) for o in outputs)
         length = NUM_OUTPUTS[self._predict]
         self._steps = [step_index, *self._steps][:length]
         self._outputs = [kept, *self._outputs][:length]
@@ -60,7 +61,7 @@ class History:
         """Return the outputs expected at a step; do not write to them."""
         if self._predict == "fitted":
             assert self._fitted is not None
-            image = self._fitted[step_index][: len(self._steps)]
+            image = self._fitted[step_index][: len(self._steps)].to(_dense(self._outputs[0][0]))
             weights = [image if index == 0 else self._taylor(step_index, 1) for index in range(2)]
         else:
             weights = [self._taylor(step_index, _ORDER[self._predict])] * 2
@@ -73,14 +74,21 @@ class History:
     def _taylor(self, step_index: int, order: int) -> tuple[float, ...]:
         return taylor_weights([float(s) for s in self._steps], float(step_index), order)
 
-    @property
-    def state_bytes(self) -> int:
-        """Bytes that the remembered outputs hold."""
-        return sum(
-            o.state_bytes if isinstance(o, QuantizedRows) else o.numel() * o.element_size()
-            for outputs in self._outputs
-            for o in outputs
-        )
+    def tensors(self) -> Iterator[Tensor]:
+        """Go through everything remembered."""
+        for outputs in self._outputs:
+            for output in outputs:
+                yield from (
+                    (output.values, output.scales)
+                    if isinstance(output, QuantizedRows)
+                    else (output,)
+                )
+
+
+def _own(output: Tensor) -> Tensor:
+    """Return an output without what else its storage holds, such as another stream's rows."""
+    output = output.detach()
+    return output if output.untyped_storage().nbytes() == output.nbytes else output.clone()
 
 
 def _dense(output: Tensor | QuantizedRows) -> Tensor:

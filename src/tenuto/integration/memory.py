@@ -59,11 +59,13 @@ class Pairs:
             steps += len(uses)
         return count, steps
 
-    @property
-    def state_bytes(self) -> int:
-        """Bytes of the indices and counts."""
-        counts = 0 if self._before is None else self._before.numel() * 4
-        return self.plan.state_bytes + counts + sum(r.state_bytes for r in self._rows.values())
+    def tensors(self) -> Iterator[Tensor]:
+        """Go through the indices and counts."""
+        yield from (self.plan.keep, self.plan.src, self.plan.dst)
+        if self._before is not None:
+            yield self._before
+        for rows in self._rows.values():
+            yield from rows.tensors()
 
 
 @dataclass(slots=True)
@@ -84,11 +86,12 @@ class BranchMemory:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes that all of it holds."""
-        return sum(self._bytes())
+        """Bytes that all of it holds; what several tensors share counts once."""
+        storages = (tensor.untyped_storage() for tensor in self._tensors())
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
-    def _bytes(self) -> Iterator[int]:
-        yield from (history.state_bytes for history in self.histories.values())
-        yield from (pairs.state_bytes for pairs in self.pairs.values())
-        for tensors in (self.guides, self.held):
-            yield from (t.numel() * t.element_size() for t in tensors.values())
+    def _tensors(self) -> Iterator[Tensor]:
+        for part in (*self.histories.values(), *self.pairs.values()):
+            yield from part.tensors()
+        yield from self.guides.values()
+        yield from self.held.values()

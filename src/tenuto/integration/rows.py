@@ -1,5 +1,6 @@
 """A match plan as flat row numbers, ready to gather and scatter with."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import torch
@@ -42,11 +43,12 @@ class PlanRows:
             self._kept[key] = (keep + offsets).flatten()
         return self._kept[key]
 
-    @property
-    def state_bytes(self) -> int:
-        """Bytes of the plan and of the row numbers made from it so far."""
-        made = [*self._kept.values(), *([self.slots] if "slots" in self.__dict__ else [])]
-        return self.plan.state_bytes + sum(t.numel() * t.element_size() for t in made)
+    def tensors(self) -> Iterator[Tensor]:
+        """Go through the plan and the row numbers made from it so far."""
+        yield from (self.plan.keep, self.plan.src, self.plan.dst)
+        yield from self._kept.values()
+        if "slots" in self.__dict__:
+            yield self.slots
 
 
 def gather_sequence(tensor: Tensor, flat_rows: Tensor) -> Tensor:

@@ -1,0 +1,171 @@
+"""What the statistics say, against sums by hand and arrays counted one by one."""
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+import tenuto
+
+NUM_TEXT = 5
+STEPS = (900.0, 700.0, 500.0, 300.0)
+
+
+def flops(tiny, timestep, batch=1):
+    """What torch counts in one call: in all, and by module."""
+    counter = FlopCounterMode(display=False)
+    # Written out, because torch does not count its fused product on CPUs.
+    with counter, sdpa_kernel(SDPBackend.MATH):
+        tiny(timestep, batch)
+    by_module = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    return counter.get_total_flops(), by_module
+
+
+def run(tiny, technique, batch=1):
+    with tenuto.accelerate(tiny.model, technique) as handle:
+        for timestep in STEPS:
+            tiny(timestep, batch)
+        return handle.stats()
+
+
+def test_dense_operations_equal_torchs_own_counter(tiny):
+    stats = run(tiny, tenuto.DiTo.neutral())
+
+    assert 2 * stats.macs_dense == len(STEPS) * flops(tiny, STEPS[0])[0]
+    assert stats.macs_done == stats.macs_dense
+
+
+@pytest.mark.parametrize("keys", ["kept", "held", "all"])
+@pytest.mark.parametrize("scope", [("self",), ("attn", "ffn"), ("ffn",)])
+def test_operations_done_equal_torchs_own_counter(tiny, keys, scope):
+    # Without forecasts the engine's own work is matching alone, which torch counts, too: it is the
+    # only product outside the model.
+    technique = tenuto.DiTo(
+        schedule=(0.0, 0.5), keys=keys, predict="none", scope=scope, guide="attn"
+    )
+    with tenuto.accelerate(tiny.model, technique) as handle:
+        tiny(STEPS[0], 2)
+        before = handle.stats()
+        by_torch, _ = flops(tiny, STEPS[1], 2)
+        after = handle.stats()
+
+    assert after.calls_reduced > 0
+    assert 2 * (after.macs_done - before.macs_done) == by_torch
+
+
+def test_matching_is_counted_as_the_similarity_matrix_of_each_block_and_sample(make_tiny):
+    stats = run(make_tiny("dit"), tenuto.DiTo(ratio=0.5, warmup=1, interval=4), batch=2)
+
+    # 36 tokens, 9 destinations; 3 blocks, 2 samples, 32 channels; the first step alone.
+    assert stats.matching_macs == 3 * 2 * (36 - 9) * 9 * 32
+    assert stats.matching_s > 0
+
+
+def test_savings_of_one_block_by_hand(make_tiny):
+    tiny = make_tiny("dit", num_blocks=1)
+    technique = tenuto.DiTo(
+        schedule=(0.0, 0.5, 0.0, 0.0), keys="all", predict="hold", scope=("self", "ffn")
+    )
+
+    stats = run(tiny, technique)
+
+    tokens, kept, width, hidden = 36, 18, 32, 4 * 32
+    saved_rows = tokens - kept
+    query_and_output = 2 * saved_rows * width * width
+    products = 2 * saved_rows * tokens * width
+    feed_forward = 2 * saved_rows * width * hidden
+    matching = (tokens - 9) * 9 * width
+    # Two modules: a held output is read once, a correction is one product a value and kept value.
+    restoring = 2 * (tokens * width + (tokens + kept) * width)
+    assert stats.macs_dense - stats.macs_done == (
+        query_and_output + products + feed_forward - matching - restoring
+    )
+    assert stats.calls_reduced == 2
+    assert stats.calls_dense == 6
+    assert stats.dense_reasons == {"dense step of the schedule": 6}
+
+
+def test_a_forecast_run_of_blocks_leaves_what_is_outside_the_blocks(make_tiny):
+    tiny = make_tiny("pixart", num_blocks=2)
+
+    stats = run(tiny, tenuto.DiTo(schedule=(0.0, 1.0, 0.0, 0.0), predict="hold"))
+
+    _, by_module = flops(tiny, STEPS[0])
+    blocks = [by_module[f"PixArtTransformer2DModel.transformer_blocks.{i}"] for i in range(2)]
+    assert 2 * (stats.macs_dense - stats.macs_done) == sum(blocks) - 2 * 36 * 32
+    assert stats.calls_reduced == 2
+
+
+TECHNIQUES = {
+    "paper": tenuto.DiTo.paper(),
+    "blocks": tenuto.DiTo(predict="quadratic", warmup=1),
+    "modules": tenuto.DiTo(predict="quadratic", predict_at="modules", warmup=1),
+    "partial": tenuto.DiTo(ratio=0.5, keys="held", warmup=1, frequency_penalty=0.1),
+    "several ratios": tenuto.DiTo(schedule=(0.0, 0.5, 0.25, 0.0), guide="module"),
+    "drift": tenuto.DiTo(ratio=0.5, guide="block", drift=True, warmup=2),
+    "int8": tenuto.DiTo(ratio=0.5, history_bits=8, warmup=1),
+    "tomesd": tenuto.baselines.ToMeSD(scope=("attn", "ffn")),
+}
+
+
+def arrays_in(thing, seen):
+    """All tensors that an object holds, however deep."""
+    if id(thing) in seen or isinstance(thing, str | int | float | type | None):
+        return
+    seen[id(thing)] = thing
+    if isinstance(thing, torch.Tensor):
+        yield thing
+    elif isinstance(thing, dict):
+        for value in thing.values():
+            yield from arrays_in(value, seen)
+    elif isinstance(thing, list | tuple | set):
+        for value in thing:
+            yield from arrays_in(value, seen)
+    else:
+        slots = [s for c in type(thing).__mro__ for s in getattr(c, "__slots__", ())]
+        for name in [*slots, *getattr(thing, "__dict__", ())]:
+            yield from arrays_in(getattr(thing, name, None), seen)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES.values(), ids=list(TECHNIQUES))
+@pytest.mark.parametrize("batch", [1, 2])
+def test_state_bytes_are_those_that_the_arrays_hold(tiny, technique, batch):
+    held = []
+    with tenuto.accelerate(tiny.model, technique) as handle:
+        engine = handle._accelerated[0].engine
+        for timestep in STEPS:
+            tiny(timestep, batch)
+            storages = {
+                array.untyped_storage().data_ptr(): array.untyped_storage().nbytes()
+                for array in arrays_in(engine._memories, {})
+            }
+            held.append(sum(storages.values()))
+        stats = handle.stats()
+
+    assert stats.state_bytes_peak == max(held) > 0
+
+
+def test_no_state_is_held_after_the_last_step_of_a_run(make_loop):
+    loop = make_loop("wan")
+
+    with tenuto.accelerate(loop, tenuto.DiTo(ratio=0.5, warmup=1)) as handle:
+        loop(guidance="split")
+
+        assert handle._accelerated[0].engine._memories == {}
+
+
+def test_what_is_hooked_is_counted(tiny):
+    parts = {"wan": 3, "sd3": 2, "dit": 2, "pixart": 3}
+    name = next((n for n in parts if n in type(tiny.model).__name__.lower()), "flux")
+    # Flux: one double block of two modules, two single ones whose attention and projection are two.
+    expected = 3 * parts[name] if name in parts else 2 + 2 * 2
+
+    with tenuto.accelerate(tiny.model, tenuto.DiTo(ratio=0.5)) as handle:
+        assert handle.stats().modules_hooked == expected
+
+
+def test_a_feed_forward_fused_with_the_attention_says_why_it_is_dense_alone(make_tiny):
+    stats = run(make_tiny("flux"), tenuto.DiTo(ratio=0.5, scope=("ffn",), warmup=1))
+
+    reason = "feed-forward fused with the attention: `scope` must name both"
+    assert stats.dense_reasons[reason] == 2 * len(STEPS)
