@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tenuto.errors import CalibrationError
 
 _FORMAT = "tenuto-calibration-1"
+_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +91,7 @@ def scheduler_fingerprint(scheduler: Any) -> str:
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
     """Write a calibration; the file appears whole or not at all."""
-    tensors = {"ratios": torch.tensor(calibration.ratios)}
+    tensors = {"ratios": torch.tensor(calibration.ratios, dtype=torch.float64)}
     for name in ("pmr", "forecast_weights"):
         tensor = getattr(calibration, name)
         if tensor is not None:
@@ -117,12 +118,12 @@ def load_calibration(name_or_path: str) -> Calibration:
     if path.is_file():
         return _load(path)
     folder = files("tenuto") / "presets"
-    resource = folder / f"{name_or_path}.safetensors"
+    resource = folder / f"{name_or_path}{_SUFFIX}"
     if resource.is_file():
         with as_file(resource) as file:
             return _load(file)
     known = (
-        sorted(f.name.removesuffix(".safetensors") for f in folder.iterdir())
+        sorted(f.name[: -len(_SUFFIX)] for f in folder.iterdir() if f.name.endswith(_SUFFIX))
         if folder.is_dir()
         else []
     )
@@ -142,11 +143,18 @@ def _load(path: Path) -> Calibration:
         raise CalibrationError(
             f"{path.name} must be of format {_FORMAT}, got {metadata.get('format')!r}"
         )
+    missing = sorted({"model", "scheduler", "notes"} - set(metadata))
+    if missing:
+        raise CalibrationError(f"{path.name} must say what it is for, but has no {missing}")
+    try:
+        notes = json.loads(metadata["notes"])
+    except ValueError as error:
+        raise CalibrationError(f"{path.name} must have notes in JSON: {error}") from None
     return Calibration(
         model=metadata["model"],
         scheduler=metadata["scheduler"],
         ratios=tuple(float(r) for r in tensors["ratios"]),
         pmr=tensors.get("pmr"),
         forecast_weights=tensors.get("forecast_weights"),
-        notes=json.loads(metadata["notes"]),
+        notes=notes,
     )
