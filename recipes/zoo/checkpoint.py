@@ -21,6 +21,7 @@ def save(run: Run, task_key: str, folder: Path) -> None:
         "settings": asdict(run.settings),
         "position": asdict(run.position),
         "config": run.config,
+        "commits": run.commits,
     }
     tensors = {name: tensor.contiguous() for name, tensor in run.tensors().items()}
     partial = folder / (CHECKPOINT + ".partial")
@@ -45,6 +46,7 @@ def load(folder: Path, total_tokens: float | None = None) -> tuple[Run, str]:
         settings["total_tokens"] = total_tokens
     run = Run(TASKS[facts["task"]], Settings(**settings))
     run.restore(tensors, Position(**facts["position"]))
+    run.commits = facts.get("commits", [])
     _trim_log(folder / LOG, run.position.step)
     return run, facts["task"]
 

@@ -37,9 +37,12 @@ def export(folder: Path, to: Path) -> None:
     grids = sorted({grid for row in last for grid in row["loss_by_grid"]})
     losses = {grid: _mean([row["loss_by_grid"].get(grid) for row in last]) for grid in grids}
     save_half(pipeline_of(run, task_key), to)
+    versions = provenance()
     facts = {
         "model": run.task.name,
-        **provenance(),
+        "trained_at": run.commits,
+        "exported_at": versions.pop("commit"),
+        **versions,
         **asdict(run.settings),
         **asdict(run.position),
         "loss_by_grid": losses,

@@ -49,6 +49,7 @@ class Run:
 
     def __init__(self, task: Task, settings: Settings):
         self.task, self.settings, self.position = task, settings, Position()
+        self.commits: list[str] = []  # of the code that trained it, in order
         self.config = task.config | {
             "num_layers": settings.num_layers,
             "num_attention_heads": settings.num_heads,

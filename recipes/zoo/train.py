@@ -18,6 +18,7 @@ import torch
 from recipes.zoo import checkpoint
 from recipes.zoo.plan import TASKS
 from recipes.zoo.plot import plot_log
+from recipes.zoo.provenance import provenance
 from recipes.zoo.run import Run, Settings
 
 
@@ -108,6 +109,9 @@ def main() -> None:
         length = {} if args.tokens is None else {"total_tokens": args.tokens}
         run = Run(TASKS[args.model], Settings(seed=args.seed, **size, **length))
         (args.out / checkpoint.LOG).unlink(missing_ok=True)
+    commit = provenance()["commit"]
+    if run.commits[-1:] != [commit]:
+        run.commits.append(commit)
     if args.compile:
         run.compile_blocks()
     limits = Limits(
