@@ -44,7 +44,8 @@ def best_dense_steps(
                     best = _better(best, reached, error, num_dense)
                     break
                 _extend(frontier, (ahead, *known)[:taps], reached, error, ahead, num_dense)
-                error += cost(ahead, known)
+                if ahead < last + max_gap:
+                    error += cost(ahead, known)
     if best is None:
         raise ValueError(
             f"`num_dense` must be at least what `max_gap`={max_gap} allows on {num_steps} steps, "

@@ -290,8 +290,8 @@ def _places_of_block(engine: Engine, row: BlockFamily, block: nn.Module, index: 
     if "ffn" in parts and row.feed_forward:
         module = getattr(block, row.feed_forward)
         places.append(RowPlace(engine, module, (index, "ffn"), pairs_key("ffn")))
-    elif guide == "ffn" and row.feed_forward:
-        places.append(GuidePlace(engine, getattr(block, row.feed_forward), index))
+    elif guide == "ffn" and (name := row.feed_forward or (row.fused and row.fused[1])):
+        places.append(GuidePlace(engine, getattr(block, name), index))
     if row.fused is not None and not is_fused and "ffn" in parts:
         reason = "feed-forward fused with the attention: `scope` must name both"
         engine.idle_places[reason] = engine.idle_places.get(reason, 0) + 1

@@ -16,14 +16,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from tenuto.algorithms.match_plan import merge_into_destinations
 from tenuto.algorithms.restore import gather_rows
 from tenuto.errors import UnsupportedModelError
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily
 from tenuto.integration.memory import Key
-from tenuto.integration.row_place import restore, stream_of, with_stream
+from tenuto.integration.row_place import merged, restore, stream_of, with_stream
 from tenuto.integration.rows import PlanRows, gather_sequence, scatter_sequence
 from tenuto.integration.wrapping import ForwardWrap
 
@@ -129,8 +128,7 @@ class AttentionPlace:
         stream = stream_of(args, kwargs)
         self._num_text = stream.shape[1] - rows.plan.num_tokens
         if self._engine.reduction.merge:
-            text, image = stream[:, : self._num_text], stream[:, self._num_text :]
-            stream = torch.cat([text, merge_into_destinations(image, rows.plan)], 1)
+            stream = merged(stream, rows)
             args, kwargs = with_stream(args, kwargs, stream)
         self._rows, self._num_attended = rows, 0
         self._gathered = gather_rows(stream, rows.kept(self._num_text))

@@ -98,7 +98,7 @@ class BlockPlace:
         if engine.reduction.guide == "block" and call.row[self._index] == 0:
             engine.match((self._index, "block"), self._index, streams[0])
         for span in self._ends:
-            if not any(call.row[span[0] : span[1] + 1]):
-                start = call.starts[span]
+            start = call.starts.get(span)  # None where another library skipped its first block
+            if start is not None and not any(call.row[span[0] : span[1] + 1]):
                 increments = tuple(o - s for o, s in zip(streams, start, strict=False))
                 engine.remember(span_key(*span), increments)

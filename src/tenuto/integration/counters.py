@@ -67,6 +67,10 @@ class Counters:
         self._extra_macs += macs
         self._matching_s += seconds
 
+    def call_lost(self) -> None:
+        """Drop what was noted of a call that did not come to its end."""
+        self._saved, self._extra_macs = [], 0
+
     def call_done(self, shapes: Shapes, state_bytes: int) -> None:
         """Close the books of one call of the model."""
         table = self.tables[shapes]

@@ -63,29 +63,33 @@ class Engine:
         self._counting: MacCounter | None = None
         self._shapes: tuple[object, ...] = ()
         self._stopped: str | None = None
+        self._reduced_before = 0
         self.check_run: Callable[[Moment], None] = lambda moment: None
 
     def reset(self) -> None:
         """Forget everything but the counts; the next call begins a run."""
         self._memories.clear()
         self._tracker.forget()
-        self.call = None
+        self.abort()
 
     # The model's own call: before and after.
 
     def enter(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Before the model runs: place the call in its run and look up what each block does."""
-        self.call = None
+        self.abort()  # torch tells no hook of a KeyboardInterrupt
         if self.is_paused:
             return
         inputs = {**dict(zip(self._parameters, args, strict=False)), **kwargs}
         self._shapes = tuple(
             (name, tuple(value.shape)) for name, value in inputs.items() if _is_tensor(value)
         )
-        moment = self._tracker.enter(_first_value(inputs["timestep"]), self._shapes)
+        # Guidance branches may have texts of different lengths: only the image decides on a run.
+        image = tuple(inputs["hidden_states"].shape)
+        moment = self._tracker.enter(_first_value(inputs["timestep"]), image)
         if moment.is_new_run:
             self._memories.clear()
             self._stopped = None
+            self._reduced_before = self.counters.calls_reduced
             self.check_run(moment)
         self.call = self._begin(moment, inputs)
         self._count_dense(model, args, kwargs)
@@ -111,10 +115,12 @@ class Engine:
             self._memories.pop(call.moment.branch, None)
 
     def abort(self) -> None:
-        """After the model raised: stop watching."""
+        """After the model raised: stop watching, and forget the call."""
         if self._counting is not None:
             self._counting.stop()
             self._counting = None
+        self.call = None
+        self.counters.call_lost()
 
     # What the places ask and report.
 
@@ -233,7 +239,8 @@ class Engine:
             model(*args, **kwargs)
         finally:
             self.call, self.is_paused = call, False
-            self.counters.tables[self._shapes] = counter.stop()
+            table = counter.stop()
+        self.counters.tables[self._shapes] = table
 
     def _check_finite(self, output: Any, call: Call) -> None:
         """Stop reducing after NaN or infinity; raise where reduction may be the cause."""
@@ -242,7 +249,7 @@ class Engine:
             return
         self._memories.clear()
         self._stopped = "non-finite activations"
-        if self.counters.is_strict and self.counters.calls_reduced:
+        if self.counters.is_strict and self.counters.calls_reduced > self._reduced_before:
             raise NonFiniteError(
                 f"the output of step {call.moment.step_index} must be finite, got NaN or infinity "
                 "in a run with reduced calls; accelerate with strict=False to go on densely, or "

@@ -9,7 +9,7 @@ from tenuto.algorithms.restore import gather_rows
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
-from tenuto.integration.row_place import restore
+from tenuto.integration.row_place import merged, restore
 
 
 class FusedPlace:
@@ -46,6 +46,8 @@ class FusedPlace:
             case Predicted():
                 return (rows[:, :0],)
             case Partial(plan_rows):
+                if self._engine.reduction.merge:
+                    rows = merged(rows, plan_rows)
                 num_text = rows.shape[1] - plan_rows.plan.num_tokens
                 return (gather_rows(rows, plan_rows.kept(num_text)),)
 

@@ -1,6 +1,6 @@
 """What a place in the model put out at its last dense steps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor
@@ -67,7 +67,7 @@ class History:
             weights = [self._taylor(step_index, _ORDER[self._predict])] * 2
         streams = zip(*self._outputs, strict=True)
         return tuple(
-            weighted_sum([_dense(o) for o in stream], weight)
+            _weighted([_dense(o) for o in stream], weight)
             for stream, weight in zip(streams, weights, strict=False)
         )
 
@@ -93,3 +93,10 @@ def _own(output: Tensor) -> Tensor:
 
 def _dense(output: Tensor | QuantizedRows) -> Tensor:
     return output.dequantize() if isinstance(output, QuantizedRows) else output
+
+
+def _weighted(outputs: list[Tensor], weights: Sequence[float] | Tensor) -> Tensor:
+    """Return the weighted sum in the outputs' own dtype and on their device."""
+    if isinstance(weights, Tensor):
+        weights = weights.to(outputs[0])
+    return weighted_sum(outputs, weights)

@@ -63,8 +63,8 @@ class _Recorder:
 
     def _enter(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs = {**dict(zip(self._parameters, args, strict=False)), **kwargs}
-        shapes = tuple(v.shape for v in inputs.values() if isinstance(v, Tensor))
-        self._moment = self._tracker.enter(float(inputs["timestep"].flatten()[0]), shapes)
+        image = tuple(inputs["hidden_states"].shape)
+        self._moment = self._tracker.enter(float(inputs["timestep"].flatten()[0]), image)
         self._grid = self._family.grid(model, inputs)
 
     def _first(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from tenuto.algorithms.match_plan import merge_into_destinations
 from tenuto.algorithms.restore import gather_rows, restore_rows
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
@@ -68,7 +70,10 @@ class RowPlace:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Tensor:
-        args, kwargs = with_stream(args, kwargs, gather_rows(stream_of(args, kwargs), rows.kept()))
+        stream = stream_of(args, kwargs)
+        if self._engine.reduction.merge:
+            stream = merged(stream, rows)
+        args, kwargs = with_stream(args, kwargs, gather_rows(stream, rows.kept()))
         kept = inner(*args, **kwargs)
         share = rows.plan.ratio
         self._engine.counters.reduced(dict.fromkeys(self._reduced, (share, share)))
@@ -83,6 +88,15 @@ def restore(engine: Engine, key: Key, rows: PlanRows, kept: Tensor) -> Tensor:
     if image is not None and gain > 0:
         engine.counters.extra(image.numel() + kept.numel())
     return restore_rows(kept, rows.kept(), rows.slots, image, gain)
+
+
+def merged(stream: Tensor, rows: PlanRows) -> Tensor:
+    """Return the stream with destinations averaged; text rows, if any, come first and stay."""
+    num_text = stream.shape[1] - rows.plan.num_tokens
+    if num_text == 0:
+        return merge_into_destinations(stream, rows.plan)
+    image = merge_into_destinations(stream[:, num_text:], rows.plan)
+    return torch.cat([stream[:, :num_text], image], 1)
 
 
 def stream_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
