@@ -296,3 +296,39 @@ def test_the_models_dtype_is_kept(tiny, dtype, keys, predict):
 
     assert outputs[1].dtype == dtype
     assert stats.calls_reduced > 0
+
+
+def test_fitted_weights_work_in_the_models_dtype(make_loop, tmp_path):
+    from tenuto.integration import calibration as calibrations
+
+    loop = make_loop("dit")
+    loop.tiny.model.to(torch.bfloat16)
+    weights = torch.tensor([2.0, -1.0, 0.0])[None, :, None].repeat(6, 1, loop.tiny.width)
+    calibration = calibrations.Calibration(
+        model=calibrations.model_fingerprint(loop.transformer),
+        scheduler=calibrations.scheduler_fingerprint(loop.scheduler),
+        ratios=(0.0, 0.0, 1.0, 0.0, 1.0, 0.0),
+        forecast_weights=weights,
+        notes={},
+    )
+    path = tmp_path / "fitted.safetensors"
+    calibrations.save_calibration(calibration, path)
+    loop.scheduler.set_timesteps(6)
+
+    def outputs(technique):
+        noise = loop.tiny.noise().bfloat16()
+        arguments = [loop.tiny.inputs(noise, float(t), 1) for t in loop.scheduler.timesteps]
+        with tenuto.accelerate(loop, technique) as handle:
+            made = [loop.transformer(**each)[0] for each in arguments]
+            assert handle.stats().calls_reduced > 0
+        return made
+
+    for predict_at in ("blocks", "modules"):
+        fitted = tenuto.DiTo(schedule=str(path), predict="fitted", predict_at=predict_at)
+        linear = tenuto.DiTo(schedule=calibration.ratios, predict_at=predict_at)
+
+        made, expected = outputs(fitted), outputs(linear)
+
+        # The weights are those of a line one unit step ahead: equal at the first forecast.
+        assert made[2].dtype == torch.bfloat16
+        torch.testing.assert_close(made[2], expected[2], rtol=0.02, atol=0.02)

@@ -209,21 +209,56 @@ def test_tomesd_pairs_on_the_blocks_input_as_the_package_does(make_tiny):
 
 
 @pytest.mark.bench
-def test_tomesd_feeds_and_restores_attention_as_the_package_does(make_tiny):
+@pytest.mark.parametrize("part", ["attn1", "ff"])
+def test_tomesd_feeds_and_restores_modules_as_the_package_does(make_tiny, part):
     # Without positions inside attention the order of tokens is free, so the package's own merge
     # and unmerge around the plain module give the reference.
     merge_module = pytest.importorskip("tomesd.merge", reason="needs the bench extra: tomesd")
     tiny = make_tiny("dit", num_blocks=1)
-    attention = tiny.blocks[0].attn1
-    streams, inputs, seen = [], [], Outputs(attention)
+    module = getattr(tiny.blocks[0], part)
+    streams, inputs, seen = [], [], Outputs(module)
     tiny.blocks[0].register_forward_pre_hook(lambda module, args: streams.append(args[0]))
-    attention.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
-    with tenuto.accelerate(tiny.model, tenuto.baselines.ToMeSD(ratio=0.5)):
+    module.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    with tenuto.accelerate(tiny.model, tenuto.baselines.ToMeSD(scope=("self", "ffn"))):
         tiny(900.0)
+    output = seen.calls[-1]
 
     merge, unmerge = merge_module.bipartite_soft_matching_random2d(
         streams[-1], 6, 6, 2, 2, 18, no_rand=True
     )
 
-    reference = unmerge(attention(merge(inputs[-1])))
-    torch.testing.assert_close(seen.calls[-2], reference, rtol=0, atol=1e-5)
+    reference = unmerge(module(merge(inputs[-1])))
+    torch.testing.assert_close(output, reference, rtol=0, atol=1e-5)
+
+
+def test_a_fused_feed_forward_merges_as_its_attention_does(make_tiny):
+    tiny = make_tiny("flux")
+    up = tiny.blocks[2].proj_mlp
+    inputs, seen = [], Outputs(up)
+    up.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+
+    with tenuto.accelerate(tiny.model, tenuto.baselines.ToMeSD(scope=("self", "ffn"))) as handle:
+        tiny(900.0)
+        (memory,) = handle._accelerated[0].engine._memories.values()
+        plan = memory.pairs[(2, "input")].plan
+
+    text, image = inputs[-1][0].split([5, tiny.num_tokens])
+    groups = [
+        [token, *plan.src[0][plan.dst[0] == token].tolist()] for token in plan.keep[0].tolist()
+    ]
+    averages = torch.stack([image[group].mean(0) for group in groups])
+    torch.testing.assert_close(seen.calls[-1][0], up(torch.cat([text, averages])))
+
+
+@pytest.mark.parametrize("guide", ["module", "attn", "ffn", "block"])
+@pytest.mark.parametrize("scope", [("self",), ("ffn",), ("attn", "ffn")])
+def test_every_guide_pairs_every_part_that_can_be_reduced(tiny, guide, scope):
+    technique = tenuto.DiTo(schedule=(0.0, 0.5), guide=guide, scope=scope)
+
+    with tenuto.accelerate(tiny.model, technique) as handle:
+        tiny(900.0), tiny(700.0)
+        reasons = set(handle.stats().dense_reasons)
+
+    # Half of a fused projection cannot be reduced alone, and says so.
+    fused = {"feed-forward fused with the attention: `scope` must name both"}
+    assert reasons - fused == {"dense step of the schedule"}
