@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenuto import __version__
 from tenuto.errors import TenutoError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tenuto", description="Faster diffusion transformers without retraining."
     )
+    parser.add_argument("--version", action="version", version=f"tenuto {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(_command(commands, "demo", _demo, "the embedded video model with and without tenuto",
                        "tenuto demo --out demo"))  # fmt: skip
@@ -68,66 +70,98 @@ def _command(
     return parser
 
 
-def _add_workload(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, help="emoji-video, emoji-image or a folder")
+_MODELS = "emoji-video, emoji-image, or a pipeline folder of diffusers' format"
+_SPEC = (
+    "name:key=value,key=value with + between the items of a tuple, e.g. "
+    "dito:ratio=0.5,interval=3,scope=attn+ffn (keys: the fields of tenuto.DiTo) | dito-paper | "
+    "tomesd:ratio=0.5 | fewer-steps:30 | taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | "
+    "cache-dit | off"
+)
+
+
+def _add_workload(parser: argparse.ArgumentParser, seed: int = 0) -> None:
+    parser.add_argument("--model", required=True, help=_MODELS)
     parser.add_argument("--steps", type=int, default=40, help="denoising steps (default 40)")
-    parser.add_argument("--seed", type=int, default=0, help="noise of the first prompt (default 0)")
     parser.add_argument(
-        "--scheduler", help="unipc, dpm2m or euler; the embedded model's own is unipc"
+        "--seed", type=int, default=seed, help=f"noise of the first prompt (default {seed})"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads of torch")
+    parser.add_argument(
+        "--scheduler", help="unipc, dpm2m or euler; the embedded models' own is unipc"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="result folder")
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder (default demo)")
     parser.add_argument("--prompts", type=int, default=3, help="captions (default 3)")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each row (default 5)")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("caption")
-    parser.add_argument("--model", default="emoji-video", help="emoji-video, emoji-image, folder")
-    parser.add_argument("-t", "--technique", default="off", help="technique spec (default off)")
+    parser.add_argument("caption", help="what to draw")
+    parser.add_argument("--model", default="emoji-video", help=f"{_MODELS} (default emoji-video)")
+    parser.add_argument("-t", "--technique", default="off", metavar="SPEC", help=_SPEC)
     parser.add_argument("--steps", type=int, default=40, help="denoising steps (default 40)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--out", type=Path, default=Path("sample.webp"), help="WebP or PNG")
-    parser.set_defaults(scheduler=None, threads=None)
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    parser.add_argument("--scheduler", help="as for compare")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("sample.webp"),
+        help="a .webp, .png or .gif file (default sample.webp)",
+    )  # fmt: skip
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     _add_workload(parser)
     parser.add_argument(
         "-t", "--technique", action="append", required=True, metavar="SPEC",
-        help="dito:ratio=0.5,interval=3 | dito-paper | tomesd | fewer-steps:30 | taylorseer | fbc "
-        "| cache-dit | off; repeat for more rows",
+        help=f"one row: {_SPEC}; repeat for more rows",
     )  # fmt: skip
     parser.add_argument("--prompts", type=int, default=32, help="how many (default 32)")
-    parser.add_argument("--split", default="held-out", help="seen or held-out captions (default)")
+    parser.add_argument(
+        "--split", default="held-out", choices=("seen", "held-out"),
+        help="which captions of an embedded model (default held-out)",
+    )  # fmt: skip
     parser.add_argument("--prompt-file", type=Path, help="captions, one a line (pipeline folders)")
-    parser.add_argument("--speed", action="store_true", help="time the rows, interleaved")
+    parser.add_argument("--speed", action="store_true", help="time the rows too, interleaved")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each row (default 5)")
-    parser.add_argument("--out", type=Path, default=Path("comparison"), help="result folder")
+    parser.add_argument(
+        "--out", type=Path, default=Path("comparison"),
+        help="result folder (default comparison); the same command again goes on where it stopped",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the result to this file")
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
-    _add_workload(parser)
-    parser.add_argument("--method", choices=("pmr", "forecast"), default="forecast")
-    parser.add_argument("--prompts", type=int, default=12, help="calibration runs (default 12)")
+    _add_workload(parser, seed=CALIBRATION_SEED)
     parser.add_argument(
-        "--speed", type=float, nargs="+", default=[1.5], help="forecast: wanted speed-ups"
+        "--method", choices=("pmr", "forecast"), default="forecast",
+        help="DiTo's Pair Match Ratio, or fitted forecasts (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prompts", type=int, default=12,
+        help="dense runs on captions of the split 'seen' (default 12; forecast needs 3 or more)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--speed", type=float, nargs="+", default=[1.5],
+        help="forecast: wanted speed-ups (default 1.5); several add -1.5x and so on to the name",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threshold", type=float, default=0.6, help="pmr: match again below (default 0.6)"
     )
-    parser.add_argument("--threshold", type=float, default=0.6, help="pmr: match again below")
-    parser.add_argument("--max-gap", type=int, default=None, help="most steps between dense ones")
-    parser.add_argument("--out", type=Path, required=True, help="the calibration, .safetensors")
+    parser.add_argument(
+        "--max-gap", type=int, help="most steps between dense ones (default: pmr 8, forecast 4)"
+    )
     parser.add_argument("--prompt-file", type=Path, help="captions, one a line (pipeline folders)")
-    parser.set_defaults(seed=CALIBRATION_SEED)
+    parser.add_argument("--out", type=Path, required=True, help="the calibration, .safetensors")
 
 
 def _demo(chosen: argparse.Namespace) -> int:
     from tenuto.evaluation.demo import demo_plan
 
+    _set_threads(chosen)
     plan = demo_plan(chosen.out, chosen.prompts, chosen.runs)
     return _run_comparison(plan, chosen.json)
 
@@ -156,6 +190,8 @@ def _run_comparison(plan: "Plan", json_file: Path | None) -> int:
     from tenuto.evaluation.table import result_table
     from tenuto.report import write_report
 
+    if json_file is not None and not json_file.parent.is_dir():
+        raise ValueError(f"`--json` must be in a folder that exists, got {str(json_file)!r}")
     with _bar(num_progress(plan)) as step:
         result = compare(plan, step)
     print(result_table(result))
@@ -167,8 +203,9 @@ def _run_comparison(plan: "Plan", json_file: Path | None) -> int:
 
 def _generate(chosen: argparse.Namespace) -> int:
     from tenuto.evaluation.contenders import contender
-    from tenuto.evaluation.sample_file import write_sample
+    from tenuto.evaluation.sample_file import check_suffix, write_sample
 
+    check_suffix(chosen.out)
     technique = contender(chosen.technique)
     workload = _workload(chosen)
     with technique.applied(workload.pipe) as stats_of:
@@ -218,13 +255,20 @@ def _report(chosen: argparse.Namespace) -> int:
 def _workload(chosen: argparse.Namespace) -> Any:
     from tenuto.evaluation.generation import load_workload
 
-    if chosen.threads is not None:
-        import torch
-
-        torch.set_num_threads(chosen.threads)
+    _set_threads(chosen)
     return load_workload(
         chosen.model, num_steps=chosen.steps, seed=chosen.seed, scheduler=chosen.scheduler
     )
+
+
+def _set_threads(chosen: argparse.Namespace) -> None:
+    if chosen.threads is None:
+        return
+    if chosen.threads < 1:
+        raise ValueError(f"`--threads` must be at least 1, got {chosen.threads}")
+    import torch
+
+    torch.set_num_threads(chosen.threads)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int8
 from torch import Tensor
+
+from tenuto.algorithms.shapes import Float, Int8
 
 Predictor = Literal["none", "hold", "linear", "quadratic", "fitted"]
 """How the output of a token that is not computed is forecast; ``fitted`` needs a calibration."""

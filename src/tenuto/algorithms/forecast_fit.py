@@ -8,8 +8,9 @@ from caption to caption: so weights fitted on a few runs forecast other runs bet
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from tenuto.algorithms.shapes import Float
 
 _RIDGE = 1e-4
 """Relative to the mean energy of the remembered outputs; keeps nearly equal ones apart."""

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
+
+from tenuto.algorithms.shapes import Float, Int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

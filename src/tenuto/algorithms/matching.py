@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from tenuto.algorithms.match_plan import MatchPlan
+from tenuto.algorithms.shapes import Float, Int
 
 # Similarities held at once; 2**24 float32 values are 64 MiB.
 _CHUNK_ELEMENTS = 2**24

@@ -11,8 +11,9 @@ moves a token with its proxy (ResCa); no token computed is TaylorSeer (arXiv 250
 and correction together on output-guided pairs under one schedule are ours.
 """
 
-from jaxtyping import Float, Int
 from torch import Tensor
+
+from tenuto.algorithms.shapes import Float, Int
 
 
 def gather_rows(

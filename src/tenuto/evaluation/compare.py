@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         _measure_contender(plan, contender, references, samples, progress)
     timing = _time(plan, progress) if plan.num_timed_runs else None
     dense_macs = _dense_macs(plan.workload, plan.prompts[0])
+    repeated = plan.workload.generate(plan.prompts[0], 0)
+    progress("repeated")
     rows = [
         result_row(c, samples.of(c), None if timing is None else timing[c.spec], timing, dense_macs)
         for c in plan.contenders
@@ -81,7 +84,10 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         "machine": asdict(this_machine()),
         "versions": versions(),
         "model": plan.workload.model,
-        "reference": _reference_facts(plan, timing, dense_macs),
+        "reference": {
+            **_reference_facts(plan, timing, dense_macs),
+            "repeat_identical": torch.equal(repeated, references[0]),
+        },
         "prompts": list(plan.prompts),
         **dict(plan.notes),
         "rows": rows,
@@ -93,7 +99,7 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
 def num_progress(plan: Plan) -> int:
     """Return how often a comparison will report progress."""
     rows = 1 + len(plan.contenders)
-    samples = rows * len(plan.prompts)
+    samples = rows * len(plan.prompts) + 1
     return samples + (rows * (plan.num_timed_runs + 1) if plan.num_timed_runs else 0)
 
 
@@ -115,7 +121,9 @@ class _Samples:
             "seed": w.seed,
             "scheduler": type(w.pipe.scheduler).__name__,
             "order": w.pipe.scheduler.config.get("solver_order"),
+            "prompts": sha256(json.dumps(plan.prompts).encode()).hexdigest()[:12],
         }
+        self._prompts = plan.prompts
         self._path = plan.folder / "samples.jsonl"
         self._lines: dict[tuple[str, str], dict[str, Any]] = {}
         for line in self._path.read_text("utf-8").splitlines() if self._path.exists() else []:
@@ -125,8 +133,8 @@ class _Samples:
                 continue  # a line cut short by an interruption is measured again
             if sample["of"] != self._of_what:
                 raise ResultError(
-                    f"{plan.folder} must be empty or hold a comparison of {self._of_what}, got "
-                    f"one of {sample['of']}"
+                    f"`out` must be empty or hold a comparison of {self._of_what}, "
+                    f"got {plan.folder} with one of {sample['of']}"
                 )
             self._lines[sample["spec"], sample["prompt"]] = sample
 
@@ -140,7 +148,8 @@ class _Samples:
             file.write(json.dumps(sample) + "\n")
 
     def of(self, contender: Contender) -> list[dict[str, Any]]:
-        return [s for (spec, _), s in self._lines.items() if spec == contender.spec]
+        found = (self._lines[contender.spec, prompt] for prompt in self._prompts)
+        return list(found)
 
 
 def _references(plan: Plan, progress: Progress) -> list[Tensor]:

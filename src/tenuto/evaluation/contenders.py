@@ -14,6 +14,7 @@ from tenuto.algorithms.tomesd import ToMeSD
 from tenuto.config import coerce, parse_spec
 from tenuto.errors import MissingExtraError, UnsupportedModelError
 from tenuto.integration.accelerate import Technique, accelerate
+from tenuto.integration.calibration import load_calibration
 from tenuto.integration.stats import Stats
 
 Kind = Literal["off", "control", "peer", "tenuto"]
@@ -107,6 +108,13 @@ def _technique(spec: str, technique: Technique, kind: Kind) -> Contender:
             yield handle.stats
 
     return Contender(spec=spec, kind=kind, params=_params(technique), applied=applied)
+
+
+def _dito(spec: str, texts: dict[str, str]) -> Contender:
+    technique = coerce(DiTo, texts, "dito")
+    if isinstance(technique.schedule, str):
+        load_calibration(technique.schedule)  # a missing file is told before any work is done
+    return _technique(spec, technique, "tenuto")
 
 
 def _fewer_steps(spec: str, texts: dict[str, str]) -> Contender:
@@ -225,7 +233,7 @@ def _params(settings: Any) -> dict[str, Any]:
 _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "off": _off,
     "fewer-steps": _fewer_steps,
-    "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
+    "dito": _dito,
     "dito-paper": _paper,
     "tomesd": lambda spec, texts: _technique(spec, coerce(ToMeSD, texts, "tomesd"), "peer"),
     "taylorseer": _taylorseer,

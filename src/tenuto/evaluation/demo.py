@@ -8,14 +8,15 @@ from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.generation import load_workload
 
 DEMO_SPECS = (
-    "off",
     "fewer-steps:27",
     "fewer-steps:20",
     "tomesd:ratio=0.5",
     "dito-paper",
     "dito:interval=2",
+    "dito:schedule=emoji-video-unipc40-1.5x,predict=fitted",
+    "dito:schedule=emoji-video-unipc40-2x,predict=fitted",
 )
-"""Rows of the demo; the calibrated ones join them where the package ships calibrations."""
+"""Rows of the demo: the control, a peer, the paper's scheme, ours without and with calibration."""
 
 
 def demo_plan(folder: Path, num_prompts: int, num_timed_runs: int) -> Plan:

@@ -45,6 +45,14 @@ class Workload:
         return sample.float().clamp(0, 1).cpu()
 
 
+def check_model(model: str) -> None:
+    """Raise ValueError unless a model of this name is embedded, or a folder of this path exists."""
+    if model not in _ZOO and not Path(model).is_dir():
+        raise ValueError(
+            f"`--model` must be one of {list(_ZOO)} or a pipeline folder, got {model!r}"
+        )
+
+
 def load_workload(
     model: str, *, num_steps: int, seed: int = 0, scheduler: str | None = None
 ) -> Workload:
@@ -61,23 +69,22 @@ def load_workload(
         UnsupportedModelError: `scheduler` is named for a model that is not embedded.
     """
     if num_steps < 1:
-        raise ValueError(f"`steps` must be at least 1, got {num_steps!r}")
+        raise ValueError(f"`--steps` must be at least 1, got {num_steps!r}")
     if scheduler is not None and scheduler not in _SCHEDULERS:
-        raise ValueError(f"`scheduler` must be one of {_SCHEDULERS}, got {scheduler!r}")
+        raise ValueError(f"`--scheduler` must be one of {_SCHEDULERS}, got {scheduler!r}")
+    check_model(model)
     if model in _ZOO:
         pipe: Any = zoo.load(model)
         arguments = zoo.call_arguments(model)
         if scheduler is not None:
             pipe.scheduler = zoo.scheduler(scheduler)
-    elif Path(model).is_dir():
+    else:
         from diffusers import DiffusionPipeline
 
         if scheduler is not None:
             raise UnsupportedModelError(
-                f"`scheduler` must be left out for {model}: only embedded models can change it"
+                f"`--scheduler` must be left out for {model}: only embedded models can change it"
             )
         pipe, arguments = DiffusionPipeline.from_pretrained(model, use_safetensors=True), {}
-    else:
-        raise ValueError(f"`model` must be one of {list(_ZOO)} or a pipeline folder, got {model!r}")
     pipe.set_progress_bar_config(disable=True)
     return Workload(model=model, pipe=pipe, num_steps=num_steps, seed=seed, arguments=arguments)

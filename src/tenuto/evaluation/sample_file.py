@@ -9,6 +9,12 @@ from torch import Tensor
 _FRAME_MS = 100
 
 
+def check_suffix(path: Path) -> None:
+    """Raise ValueError unless `write_sample` knows the format."""
+    if path.suffix not in (".webp", ".png", ".gif"):
+        raise ValueError(f"`--out` must end in .webp, .png or .gif, got {str(path)!r}")
+
+
 def write_sample(sample: Tensor, path: Path) -> None:
     """Write a sample as WebP, PNG or GIF, animated where it has several frames.
 
@@ -21,8 +27,7 @@ def write_sample(sample: Tensor, path: Path) -> None:
     """
     from PIL import Image
 
-    if path.suffix not in (".webp", ".png", ".gif"):
-        raise ValueError(f"`out` must end in .webp, .png or .gif, got {str(path)!r}")
+    check_suffix(path)
     pixels = (sample * 255).round().byte().permute(0, 2, 3, 1).numpy().astype(np.uint8)
     frames = [Image.fromarray(frame) for frame in pixels]
     options: dict[str, Any] = {"lossless": True} if path.suffix == ".webp" else {}

@@ -41,11 +41,13 @@ def result_table(result: Mapping[str, Any]) -> str:
         for line in lines
     )
     machine = result["machine"]
+    repeat = "identical" if reference["repeat_identical"] else "NOT identical"
     note = (
         f"{reference['num_prompts']} prompts, {reference['scheduler']}; PSNR and temporal PSNR in "
-        f"dB against the untouched pipeline;\nseconds and speed-up measured on {machine['cpu']}, "
-        f"{machine['threads']} threads; MACs and state counted."
+        f"dB against the untouched pipeline, whose repeat is {repeat};\nMACs and state are counted"
     )
+    if reference["seconds_median"] is not None:
+        note += f", seconds measured on {machine['cpu']}, {machine['threads']} threads"
     return "\n".join([*aligned, "", note])
 
 

@@ -1,11 +1,6 @@
-"""`accelerate` a pipeline or transformer, and the handle that undoes it."""
+"""`accelerate` a pipeline or transformer: check everything, then hook every place."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
-from weakref import WeakSet
 
 from torch import nn
 
@@ -21,19 +16,18 @@ from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily, ModelFamily, family_of
 from tenuto.integration.fused_place import FusedPlace
 from tenuto.integration.guide_place import GuidePlace
+from tenuto.integration.handle import Accelerated, Handle, is_accelerated
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import RowPlace
-from tenuto.integration.stats import Stats
 from tenuto.integration.steps import StepTracker
 
 Technique = DiTo | ToMeSD
 Place = AttentionPlace | BlockPlace | FusedPlace | GuidePlace | RowPlace
 
-_ACCELERATED: "WeakSet[nn.Module]" = WeakSet()
 _DENOISERS = ("transformer", "transformer_2")
 
 
-def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) -> "Handle":
+def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) -> Handle:
     """Make a diffusers pipeline, or a transformer of one, faster by a technique.
 
     Only instances are hooked, never classes; weights and configuration are not touched.
@@ -58,7 +52,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
     models = _denoisers(pipe_or_model)
     families = [family_of(model) for model in models]
     for model in models:
-        if model in _ACCELERATED:
+        if is_accelerated(model):
             raise AlreadyAcceleratedError(
                 f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
                 "handle first"
@@ -72,76 +66,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
     for model, family in zip(models, families, strict=True):
         accelerated.append(_hook(model, family, reduction, pipe, calibration))
         accelerated[-1].engine.counters.is_strict = strict
-        _ACCELERATED.add(model)
     return Handle(accelerated)
-
-
-@dataclass(frozen=True, slots=True)
-class Accelerated:
-    """One hooked transformer: its engine, and how to unhook it."""
-
-    model: nn.Module
-    engine: Engine
-    removers: tuple[Callable[[], None], ...]
-
-
-class Handle:
-    """An acceleration in force.
-
-    >>> # with tenuto.accelerate(pipe, tenuto.DiTo()) as handle:
-    >>> #     video = pipe("a heart grows over the sea").frames
-    >>> #     print(handle.stats())
-    """
-
-    def __init__(self, accelerated: list[Accelerated]) -> None:
-        """Take the hooked transformers; `accelerate` makes handles."""
-        self._accelerated = accelerated
-        self._is_removed = False
-
-    def stats(self) -> Stats:
-        """Return what was done since the start or the last `reset`, over all transformers."""
-        return Stats.total([a.engine.counters.stats() for a in self._accelerated])
-
-    def reset(self) -> None:
-        """Forget all state and set the counts to zero; the next call begins a run."""
-        for a in self._accelerated:
-            a.engine.reset()
-            a.engine.counters.reset()
-
-    @contextmanager
-    def pause(self) -> Iterator[None]:
-        """Run the original pipeline, bit for bit, inside a with block; state is forgotten."""
-        for a in self._accelerated:
-            a.engine.reset()
-            a.engine.is_paused = True
-        try:
-            yield
-        finally:
-            for a in self._accelerated:
-                a.engine.is_paused = False
-
-    def remove(self) -> None:
-        """Take all hooks out: the pipeline is the original again, bit for bit. Twice is once."""
-        if self._is_removed:
-            return
-        self._is_removed = True
-        for a in self._accelerated:
-            for remover in reversed(a.removers):
-                remover()
-            a.engine.reset()
-            a.engine.is_paused = True  # for hooks that another library keeps alive
-            _ACCELERATED.discard(a.model)
-
-    def __enter__(self) -> "Handle":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.remove()
 
 
 def _the_technique(techniques: tuple[Technique, ...]) -> Technique:
@@ -176,6 +101,22 @@ def _calibration_of(technique: Technique) -> Calibration | None:
     return load_calibration(technique.schedule) if is_named else None  # type: ignore[arg-type]
 
 
+def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> None:
+    """Raise where fitted weights would be used on something else than they were fitted to."""
+    if reduction.predict != "fitted":
+        return
+    if reduction.fitted_weights is None:
+        raise CalibrationError(
+            "`schedule` must be a calibration with forecast weights (method forecast) for "
+            "predict='fitted', got one without"
+        )
+    if not spans or any(0 < ratio < 1 for ratio in reduction.schedule.ratios()):
+        raise ValueError(
+            "`predict`='fitted' must come with ratio=1, predict_at='blocks' and a scope of all "
+            "parts: the weights are fitted to what all blocks add together"
+        )
+
+
 def _reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
     if isinstance(technique, ToMeSD):
         return technique.reduction()
@@ -195,10 +136,16 @@ def _check_fit(
     """Raise where the calibration or the schedule is for another model."""
     if calibration is not None:
         calibration.check_model(model)
+    rows = _rows(model, family)
     if isinstance(reduction.schedule, Table):
-        num_blocks = sum(len(getattr(model, row.blocks)) for row in family.blocks)
         for step_index in range(len(reduction.schedule.steps)):
-            reduction.schedule.row(step_index, num_blocks)
+            reduction.schedule.row(step_index, len(rows))
+    _check_fitted(reduction, _spans(reduction, rows))
+
+
+def _rows(model: nn.Module, family: ModelFamily) -> list[tuple[BlockFamily, nn.Module]]:
+    """Return all blocks in the order in which they run, each with its row of the table."""
+    return [(row, block) for row in family.blocks for block in getattr(model, row.blocks)]
 
 
 def _hook(
@@ -213,7 +160,7 @@ def _hook(
     def scheduler() -> Any:
         return getattr(pipe, "scheduler", None)
 
-    rows = [(row, block) for row in family.blocks for block in getattr(model, row.blocks)]
+    rows = _rows(model, family)
     spans = _spans(reduction, rows)
     engine = Engine(model, family, reduction, StepTracker(scheduler), bool(spans))
     if calibration is not None:

@@ -61,7 +61,7 @@ class History:
         """Return the outputs expected at a step; do not write to them."""
         if self._predict == "fitted":
             assert self._fitted is not None
-            image = self._fitted[step_index][: len(self._steps)].to(_dense(self._outputs[0][0]))
+            image = self._fitted[step_index][: len(self._steps)]
             weights = [image if index == 0 else self._taylor(step_index, 1) for index in range(2)]
         else:
             weights = [self._taylor(step_index, _ORDER[self._predict])] * 2

@@ -1,0 +1,89 @@
+"""The handle of an acceleration: statistics, and the way back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from weakref import WeakSet
+
+from torch import nn
+
+from tenuto.integration.engine import Engine
+from tenuto.integration.stats import Stats
+
+_ACCELERATED: "WeakSet[nn.Module]" = WeakSet()
+
+
+def is_accelerated(model: nn.Module) -> bool:
+    """Return whether a transformer has a handle that was not removed."""
+    return model in _ACCELERATED
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerated:
+    """One hooked transformer: its engine, and how to unhook it."""
+
+    model: nn.Module
+    engine: Engine
+    removers: tuple[Callable[[], None], ...]
+
+
+class Handle:
+    """An acceleration in force.
+
+    >>> # with tenuto.accelerate(pipe, tenuto.DiTo()) as handle:
+    >>> #     video = pipe("a heart grows over the sea").frames
+    >>> #     print(handle.stats())
+    """
+
+    def __init__(self, accelerated: list[Accelerated]) -> None:
+        """Take the hooked transformers; `accelerate` makes handles."""
+        self._accelerated = accelerated
+        self._is_removed = False
+        for a in accelerated:
+            _ACCELERATED.add(a.model)
+
+    def stats(self) -> Stats:
+        """Return what was done since the start or the last `reset`, over all transformers."""
+        return Stats.total([a.engine.counters.stats() for a in self._accelerated])
+
+    def reset(self) -> None:
+        """Forget all state and set the counts to zero; the next call begins a run."""
+        for a in self._accelerated:
+            a.engine.reset()
+            a.engine.counters.reset()
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Run the original pipeline, bit for bit, inside a with block; state is forgotten."""
+        for a in self._accelerated:
+            a.engine.reset()
+            a.engine.is_paused = True
+        try:
+            yield
+        finally:
+            for a in self._accelerated:
+                a.engine.is_paused = False
+
+    def remove(self) -> None:
+        """Take all hooks out: the pipeline is the original again, bit for bit. Twice is once."""
+        if self._is_removed:
+            return
+        self._is_removed = True
+        for a in self._accelerated:
+            for remover in reversed(a.removers):
+                remover()
+            a.engine.reset()
+            a.engine.is_paused = True  # for hooks that another library keeps alive
+            _ACCELERATED.discard(a.model)
+
+    def __enter__(self) -> "Handle":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
