@@ -1,0 +1,53 @@
+"""One-line specs and what they become."""
+
+import pytest
+
+from tenuto.errors import CalibrationError
+from tenuto.evaluation.contenders import contender
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("off", "off"),
+        ("fewer-steps:20", "control"),
+        ("tomesd:ratio=0.5", "peer"),
+        ("taylorseer:interval=2,scope=blocks", "peer"),
+        ("fbc:threshold=0.1", "peer"),
+        ("cache-dit", "peer"),
+        ("dito:ratio=0.5,interval=3,scope=attn+ffn,keys=held", "tenuto"),
+        ("dito-paper", "tenuto"),
+    ],
+)
+def test_a_spec_becomes_a_contender_of_its_kind(spec, kind):
+    made = contender(spec)
+
+    assert (made.spec, made.kind) == (spec, kind)
+
+
+def test_settings_of_a_spec_reach_the_technique():
+    params = contender("dito:ratio=0.5,interval=3,scope=self+ffn,window=2+2+2").params
+
+    assert (params["ratio"], params["interval"]) == (0.5, 3)
+    assert params["scope"] == ("self", "ffn")
+    assert params["window"] == (2, 2, 2)
+
+
+def test_a_slug_is_a_file_name():
+    assert contender("dito:ratio=0.5,scope=attn+ffn").slug == "dito_ratio_0.5_scope_attn_ffn"
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "text"),
+    [
+        ("nope", ValueError, r"`technique` must be one of \['cache-dit', 'dito'.*got 'nope'"),
+        ("dito:ratio=1.5", ValueError, r"dito: `ratio` must be in \[0, 1\], got 1\.5"),
+        ("dito:speed=2", ValueError, r"dito: unknown keys \['speed'\]"),
+        ("dito:ratio=half", ValueError, r"`dito.ratio` must be a number, got 'half'"),
+        ("fewer-steps:0", ValueError, "`steps` must be at least 1"),
+        ("dito:schedule=nowhere", CalibrationError, "`schedule` must be a calibration's file"),
+    ],
+)
+def test_a_spec_that_cannot_work_says_why(spec, error, text):
+    with pytest.raises(error, match=text):
+        contender(spec)
