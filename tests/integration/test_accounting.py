@@ -61,6 +61,13 @@ def test_matching_is_counted_as_the_similarity_matrix_of_each_block_and_sample(m
     assert stats.matching_s > 0
 
 
+def test_tokens_are_matched_only_where_the_next_step_uses_the_pairs(make_tiny):
+    stats = run(make_tiny("dit"), tenuto.DiTo(ratio=0.5, warmup=3, interval=2))
+
+    # Steps 0, 1 and 2 are dense; step 3 uses what step 2 found.
+    assert stats.matching_macs == 3 * (36 - 9) * 9 * 32
+
+
 def test_savings_of_one_block_by_hand(make_tiny):
     tiny = make_tiny("dit", num_blocks=1)
     technique = tenuto.DiTo(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tenuto
-from tenuto.errors import NonFiniteError
+from tenuto.errors import AlreadyAcceleratedError, NonFiniteError
 
 TECHNIQUES = {
     "default": tenuto.DiTo(warmup=2),
@@ -208,6 +208,8 @@ def test_removing_twice_is_removing_once(make_loop):
     with tenuto.accelerate(loop, TECHNIQUES["default"]):
         handle.remove()
         still_reduced = loop()
+        with pytest.raises(AlreadyAcceleratedError):
+            tenuto.accelerate(loop, TECHNIQUES["default"])
 
     assert not torch.equal(still_reduced, untouched)
 
