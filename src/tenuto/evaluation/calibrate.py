@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from tenuto.algorithms.forecast_fit import channel_gram, fit_schedule
-from tenuto.algorithms.matching import nearest_destinations
 from tenuto.algorithms.schedule import pmr_schedule
 from tenuto.algorithms.schedule_search import best_dense_steps, num_dense_steps
 from tenuto.evaluation.compare import Progress
@@ -27,8 +26,8 @@ from tenuto.evaluation.forecast_probes import (
 )
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import versions
+from tenuto.evaluation.maps import pair_match_ratios
 from tenuto.integration.calibration import Calibration, fingerprints, save_calibration
-from tenuto.integration.recorder import Sight, recording
 
 TAPS = 3
 """Dense outputs that a fitted forecast weighs."""
@@ -173,7 +172,7 @@ def calibrate_pmr(
     """
     tables = []
     for index, prompt in enumerate(prompts):
-        tables.append(_pair_match_ratios(workload, prompt, index))
+        tables.append(pair_match_ratios(workload, prompt, index))
         progress("dense run")
     pmr = torch.stack(tables).mean(0)
     table = pmr_schedule(
@@ -187,24 +186,6 @@ def calibrate_pmr(
         f"PMR of neighbouring steps {pmr.diagonal(1).mean():.3f}, "
         f"{ratios.count(0.0)} of {len(ratios)} steps match: {shown}\nwrote {out}"
     )
-
-
-@torch.no_grad()
-def _pair_match_ratios(workload: Workload, prompt: str, index: int) -> Tensor:
-    """Return the (steps, steps) share of equal partners, mean over blocks and branches."""
-    nearest: dict[tuple[int, int], list[Tensor]] = {}
-
-    def see(sight: Sight) -> None:
-        if sight.part == "attn":
-            window = (2,) * len(sight.grid)
-            partners = nearest_destinations(sight.tokens, sight.grid, window).to(torch.int16)
-            nearest.setdefault((sight.moment.branch, sight.block_index), []).append(partners)
-
-    with recording(workload.pipe, see):
-        workload.generate(prompt, index)
-    maps = [torch.stack(steps).flatten(1) for steps in nearest.values()]  # (steps, sources)
-    ratios = [(m[:, None] == m[None]).float().mean(-1) for m in maps]
-    return torch.stack(ratios).mean(0)
 
 
 def _calibration(

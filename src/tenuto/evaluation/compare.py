@@ -20,6 +20,7 @@ from tenuto.errors import MissingExtraError, ResultError
 from tenuto.evaluation.contenders import Contender
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import this_machine, versions
+from tenuto.evaluation.maps import block_maps
 from tenuto.evaluation.quality import fidelity
 from tenuto.evaluation.rows import result_row
 from tenuto.evaluation.timing import TimingReport, time_interleaved
@@ -92,6 +93,9 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         **dict(plan.notes),
         "rows": rows,
     }
+    maps = block_maps(plan.workload, plan.prompts[0], plan.contenders)
+    progress("maps")
+    write_whole(plan.folder / "maps.json", json.dumps(maps))
     write_whole(plan.folder / "compare.json", json.dumps(result, indent=1))
     return result
 
@@ -99,7 +103,7 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
 def num_progress(plan: Plan) -> int:
     """Return how often a comparison will report progress."""
     rows = 1 + len(plan.contenders)
-    samples = rows * len(plan.prompts) + 1
+    samples = rows * len(plan.prompts) + 2
     return samples + (rows * (plan.num_timed_runs + 1) if plan.num_timed_runs else 0)
 
 

@@ -10,11 +10,16 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.schedule import Schedule
 from tenuto.algorithms.tomesd import ToMeSD
 from tenuto.config import coerce, parse_spec
 from tenuto.errors import MissingExtraError, UnsupportedModelError
-from tenuto.integration.accelerate import Technique, accelerate
-from tenuto.integration.calibration import load_calibration
+from tenuto.integration.accelerate import (
+    Technique,
+    accelerate,
+    calibration_of,
+    reduction_of,
+)
 from tenuto.integration.stats import Stats
 
 Kind = Literal["off", "control", "peer", "tenuto"]
@@ -32,6 +37,7 @@ class Contender:
         params: Its settings as plain values.
         num_steps: Denoising steps, where they differ from the reference's.
         applied: Puts it on a pipeline.
+        schedule: Share not computed by step and block; ours only.
     """
 
     spec: str
@@ -39,6 +45,7 @@ class Contender:
     params: dict[str, Any] = field(default_factory=dict)
     num_steps: int | None = None
     applied: Callable[[Any], AbstractContextManager[StatsOf]]
+    schedule: Schedule | None = None
 
     @property
     def slug(self) -> str:
@@ -107,14 +114,10 @@ def _technique(spec: str, technique: Technique, kind: Kind) -> Contender:
         with accelerate(pipe, technique) as handle:
             yield handle.stats
 
-    return Contender(spec=spec, kind=kind, params=_params(technique), applied=applied)
-
-
-def _dito(spec: str, texts: dict[str, str]) -> Contender:
-    technique = coerce(DiTo, texts, "dito")
-    if isinstance(technique.schedule, str):
-        load_calibration(technique.schedule)  # a missing file is told before any work is done
-    return _technique(spec, technique, "tenuto")
+    schedule = reduction_of(technique, calibration_of(technique)).schedule
+    return Contender(
+        spec=spec, kind=kind, params=_params(technique), applied=applied, schedule=schedule
+    )
 
 
 def _fewer_steps(spec: str, texts: dict[str, str]) -> Contender:
@@ -233,7 +236,7 @@ def _params(settings: Any) -> dict[str, Any]:
 _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "off": _off,
     "fewer-steps": _fewer_steps,
-    "dito": _dito,
+    "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
     "tomesd": lambda spec, texts: _technique(spec, coerce(ToMeSD, texts, "tomesd"), "peer"),
     "taylorseer": _taylorseer,

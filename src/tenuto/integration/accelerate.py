@@ -57,8 +57,8 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
                 f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
                 "handle first"
             )
-    calibration = _calibration_of(technique)
-    reduction = _reduction_of(technique, calibration)
+    calibration = calibration_of(technique)
+    reduction = reduction_of(technique, calibration)
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
         _check_fit(model, family, reduction, calibration)
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
@@ -96,7 +96,8 @@ def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
     return models
 
 
-def _calibration_of(technique: Technique) -> Calibration | None:
+def calibration_of(technique: Technique) -> Calibration | None:
+    """Load the calibration that a technique names, None where it names none."""
     is_named = isinstance(technique, DiTo) and isinstance(technique.schedule, str)
     return load_calibration(technique.schedule) if is_named else None  # type: ignore[arg-type]
 
@@ -117,15 +118,12 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
         )
 
 
-def _reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
+def reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
+    """Return what the engine does under a technique and the calibration that it names, if any."""
     if isinstance(technique, ToMeSD):
         return technique.reduction()
     if calibration is None:
         return technique.reduction()
-    if technique.predict == "fitted" and calibration.forecast_weights is None:
-        raise CalibrationError(
-            "the calibration must hold forecast weights for `predict`='fitted', got one without"
-        )
     table = Table(tuple(technique.ratio if ratio else 0.0 for ratio in calibration.ratios))
     return technique.reduction(table, calibration.forecast_weights)
 
