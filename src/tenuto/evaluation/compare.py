@@ -24,6 +24,7 @@ from tenuto.evaluation.maps import block_maps
 from tenuto.evaluation.quality import fidelity
 from tenuto.evaluation.rows import result_row
 from tenuto.evaluation.timing import TimingReport, time_interleaved
+from tenuto.integration.families import FAMILIES
 from tenuto.integration.macs import MacCounter
 
 Progress = Callable[[str], None]
@@ -93,7 +94,7 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         **dict(plan.notes),
         "rows": rows,
     }
-    maps = block_maps(plan.workload, plan.prompts[0], plan.contenders)
+    maps = _maps(plan)
     progress("maps")
     write_whole(plan.folder / "maps.json", json.dumps(maps))
     write_whole(plan.folder / "compare.json", json.dumps(result, indent=1))
@@ -247,6 +248,13 @@ def _time(plan: Plan, progress: Progress) -> TimingReport:
 
 REFERENCE = "untouched"
 """Name of the untouched pipeline among the timed candidates."""
+
+
+def _maps(plan: Plan) -> dict[str, Any]:
+    """Return the maps of the report; none for a transformer whose blocks we do not know."""
+    if type(plan.workload.pipe.transformer).__name__ not in FAMILIES:
+        return {}
+    return block_maps(plan.workload, plan.prompts[0], plan.contenders)
 
 
 def _dense_macs(work: Workload, prompt: str) -> int:
