@@ -2,6 +2,7 @@
 
 import gc
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from weakref import ref
 
@@ -233,6 +234,19 @@ def test_a_fitted_forecast_needs_a_calibration_that_has_weights(make_loop, tmp_p
 
     with pytest.raises(CalibrationError, match="forecast weights"):
         tenuto.accelerate(loop, tenuto.DiTo(schedule=str(path), predict="fitted"))
+
+
+@pytest.mark.parametrize(
+    "setting", [{"predict_at": "modules"}, {"scope": ("self",)}, {"ratio": 0.5}]
+)
+def test_fitted_weights_are_for_whole_runs_of_blocks_only(make_loop, tmp_path, setting):
+    loop = make_loop("dit")
+    path = tmp_path / "calibrated.safetensors"
+    weights = torch.zeros(6, 3, 32)
+    save_calibration(replace(calibration_of(loop), forecast_weights=weights), path)
+
+    with pytest.raises(ValueError, match=r"^`predict`='fitted' must come with ratio=1, predict_at"):
+        tenuto.accelerate(loop, tenuto.DiTo(schedule=str(path), predict="fitted", **setting))
 
 
 def test_both_transformers_of_a_pipeline_are_accelerated(make_loop, make_tiny):

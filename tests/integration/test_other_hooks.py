@@ -147,3 +147,25 @@ def test_a_diffusers_cache_and_ours_work_together(make_loop, predict_at):
 
     assert stats.calls_reduced > 0
     torch.testing.assert_close(with_cache, without, rtol=0, atol=1e-5)
+
+
+def test_a_block_that_another_library_skips_is_not_learnt_from(make_loop):
+    loop = make_loop("wan")
+    technique = tenuto.DiTo(schedule=(0.0, 0.0, 1.0, 0.0, 1.0, 0.0), predict="linear")
+    handle = tenuto.accelerate(loop, technique)
+    first = loop.tiny.blocks[0]
+    ours, calls = first.forward, []
+
+    def skips_the_second_call(hidden_states, *args, **kwargs):
+        calls.append(hidden_states)
+        return hidden_states if len(calls) == 2 else ours(hidden_states, *args, **kwargs)
+
+    first.forward = skips_the_second_call
+    skipped = loop()
+    stats = handle.stats()
+    first.forward = ours
+
+    assert skipped.isfinite().all()
+    assert stats.calls_reduced == 2 * 3
+    handle.remove()
+    assert torch.equal(loop(), make_loop("wan")())

@@ -134,6 +134,30 @@ def test_runs_of_any_shape_may_follow_each_other(make_loop, technique):
         assert torch.equal(output, fresh), run
 
 
+def test_guidance_branches_may_have_texts_of_different_lengths(make_loop):
+    loop = make_loop("wan")
+    whole = loop.tiny.inputs
+
+    def shorter_without_text(latents, timestep, text):
+        arguments = whole(latents, timestep, text)
+        length = 5 if text else 2
+        return {
+            **arguments,
+            "encoder_hidden_states": arguments["encoder_hidden_states"][:, :length],
+        }
+
+    loop.tiny.inputs = shorter_without_text
+    with tenuto.accelerate(loop, tenuto.DiTo(ratio=0.5, warmup=2)) as handle:
+        first = loop(guidance="split")
+        stats = handle.stats()
+        second = loop(guidance="split")
+
+    # Steps 2 and 4 of 6 are reduced, in both branches.
+    assert stats.calls_reduced == 2 * 2 * 9
+    assert set(stats.dense_reasons) == {"dense step of the schedule"}
+    assert torch.equal(first, second)
+
+
 def test_another_resolution_works_in_every_family(loop):
     # Video may change one side; DiT takes squares only.
     larger = {2: (64, 4), 3: (4, 16, 16), 4: (4, 2, 8, 12)}[len(loop.tiny.latents)]
