@@ -83,10 +83,13 @@ def model_fingerprint(model: nn.Module) -> str:
     """
     config = {k: v for k, v in dict(model.config).items() if not k.startswith("_")}  # type: ignore[arg-type]
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    samples = []
     for parameter in model.parameters():
         flat = parameter.detach().flatten()
         sample = flat[:: max(1, flat.numel() // _ENTRIES)][:_ENTRIES].double()
-        digest.update(" ".join(f"{value:.6e}" for value in sample.tolist()).encode())
+        samples.append(" ".join(f"{value:.6e}" for value in sample.tolist()))
+    # Sorted: other libraries (cache-dit) leave the modules in another order behind.
+    digest.update("\n".join(sorted(samples)).encode())
     return f"{type(model).__name__}-{digest.hexdigest()[:12]}"
 
 

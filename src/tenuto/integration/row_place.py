@@ -32,9 +32,10 @@ class RowPlace:
         """
         self._engine, self._module = engine, module
         self._key, self._pairs_key = key, pairs_key
-        # Text keys and values of a cross-attention are projected whatever is reduced.
-        text_side = [getattr(module, name, None) for name in ("to_k", "to_v")]
-        self._reduced = [m for m in module.modules() if m not in text_side]
+        # A cross-attention's keys and values, of text and of images, are projected in any case.
+        names = ("to_k", "to_v", "add_k_proj", "add_v_proj")
+        other_side = [getattr(module, name, None) for name in names]
+        self._reduced = [m for m in module.modules() if m not in other_side]
         guide = engine.reduction.guide
         self._is_guide = pairs_key == key if guide == "module" else guide == key[1]
         self._wrap = ForwardWrap(module, self._run)
