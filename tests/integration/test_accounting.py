@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers import WanTransformer3DModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -51,6 +52,34 @@ def test_operations_done_equal_torchs_own_counter(tiny, keys, scope):
 
     assert after.calls_reduced > 0
     assert 2 * (after.macs_done - before.macs_done) == by_torch
+
+
+def test_operations_with_an_image_beside_the_text_equal_torchs_own_counter():
+    # Image-to-video: the cross-attention has keys of an image, too, before 512 rows of text.
+    torch.manual_seed(0)
+    model = WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=4,
+        out_channels=4, text_dim=16, freq_dim=32, ffn_dim=48, num_layers=2, image_dim=16,
+        added_kv_proj_dim=24, rope_max_seq_len=32,
+    ).eval()  # fmt: skip
+
+    def call(timestep, batch=1):
+        return model(
+            hidden_states=torch.randn(batch, 4, 2, 8, 8),
+            timestep=torch.full((batch,), timestep),
+            encoder_hidden_states=torch.randn(batch, 512, 16),
+            encoder_hidden_states_image=torch.randn(batch, 7, 16),
+        )
+
+    technique = tenuto.DiTo(schedule=(0.0, 0.5), predict="none")
+    with tenuto.accelerate(model, technique) as handle:
+        call(STEPS[0])
+        before = handle.stats().macs_done
+        by_torch, _ = flops(call, STEPS[1])
+        after = handle.stats()
+
+    assert 2 * (after.macs_done - before) == by_torch
+    assert after.calls_reduced == 2 * 3
 
 
 def test_matching_is_counted_as_the_similarity_matrix_of_each_block_and_sample(make_tiny):
