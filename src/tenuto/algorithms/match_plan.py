@@ -83,6 +83,19 @@ def merge_into_destinations(
     >>> merge_into_destinations(torch.tensor([[[1.0], [2.0], [4.0]]]), plan).flatten().tolist()
     [1.0, 2.0, 3.0]
     """
-    index = plan.dst[..., None].expand(-1, -1, tokens.shape[-1])
-    sources = tokens.gather(1, plan.src[..., None].expand_as(index))
-    return tokens.scatter_reduce(1, index, sources, reduce="mean", include_self=True)
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    sources, destinations = (flat_rows(index, tokens.shape[1]) for index in (plan.src, plan.dst))
+    total = flat.index_add(0, destinations, flat.index_select(0, sources))
+    ones = torch.ones(len(sources), dtype=tokens.dtype, device=tokens.device)
+    members = torch.ones(len(flat), dtype=tokens.dtype, device=tokens.device)
+    return (total / members.index_add(0, destinations, ones)[:, None]).view_as(tokens)
+
+
+def flat_rows(index: Int[Tensor, "batch picked"], num_rows: int) -> Int[Tensor, " rows"]:
+    """Return row indices of each sample as indices into the flattened (batch * rows) axis.
+
+    >>> flat_rows(torch.tensor([[0, 2], [1, 0]]), 3).tolist()
+    [0, 2, 4, 3]
+    """
+    offsets = torch.arange(index.shape[0], device=index.device)[:, None] * num_rows
+    return (index + offsets).flatten()

@@ -11,7 +11,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from tenuto.algorithms.match_plan import MatchPlan
+from tenuto.algorithms.match_plan import MatchPlan, flat_rows
+from tenuto.algorithms.restore import gather_rows
 from tenuto.algorithms.shapes import Float, Int
 
 # Similarities held at once; 2**24 float32 values are 64 MiB.
@@ -171,12 +172,11 @@ def _nearest(
     dst: Int[Tensor, "batch destinations"],
 ) -> tuple[Float[Tensor, "batch sources"], Int[Tensor, "batch sources"]]:
     """Return each source's highest cosine and the position in `dst` that has it."""
-    channels = units.shape[-1]
-    destinations = units.gather(1, dst[..., None].expand(-1, -1, channels)).mT.contiguous()
+    destinations = gather_rows(units, flat_rows(dst, units.shape[1])).mT
     rows = max(1, _CHUNK_ELEMENTS // max(1, dst.shape[0] * dst.shape[1]))
     best, partner = [], []
     for part in src.split(rows, dim=1):
-        sources = units.gather(1, part[..., None].expand(-1, -1, channels))
+        sources = gather_rows(units, flat_rows(part, units.shape[1]))
         values, indices = (sources @ destinations).max(-1)
         best.append(values)
         partner.append(indices)
