@@ -97,10 +97,11 @@ def test_tokens_are_matched_only_where_the_next_step_uses_the_pairs(make_tiny):
     assert stats.matching_macs == 3 * (36 - 9) * 9 * 32
 
 
-def test_savings_of_one_block_by_hand(make_tiny):
+@pytest.mark.parametrize(("predict", "num_weighed"), [("hold", 1), ("linear", 2)])
+def test_savings_of_one_block_by_hand(make_tiny, predict, num_weighed):
     tiny = make_tiny("dit", num_blocks=1)
     technique = tenuto.DiTo(
-        schedule=(0.0, 0.5, 0.0, 0.0), keys="all", predict="hold", scope=("self", "ffn")
+        schedule=(0.0, 0.0, 0.5, 0.0), keys="all", predict=predict, scope=("self", "ffn")
     )
 
     stats = run(tiny, technique)
@@ -111,8 +112,8 @@ def test_savings_of_one_block_by_hand(make_tiny):
     products = 2 * saved_rows * tokens * width
     feed_forward = 2 * saved_rows * width * hidden
     matching = (tokens - 9) * 9 * width
-    # Two modules: a held output is read once, a correction is one product a value and kept value.
-    restoring = 2 * (tokens * width + (tokens + kept) * width)
+    # Two modules: a product for each output weighed, one for each value and kept value corrected.
+    restoring = 2 * (num_weighed * tokens * width + (tokens + kept) * width)
     assert stats.macs_dense - stats.macs_done == (
         query_and_output + products + feed_forward - matching - restoring
     )
