@@ -93,7 +93,7 @@ def _add_workload(parser: argparse.ArgumentParser, seed: int = 0) -> None:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder (default demo)")
-    parser.add_argument("--prompts", type=int, default=3, help="captions (default 3)")
+    parser.add_argument("--prompts", type=int, default=2, help="captions (default 2)")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each row (default 5)")
     parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
     parser.add_argument("--json", type=Path, help="also write the result to this file")

@@ -8,12 +8,10 @@ from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.generation import load_workload
 
 DEMO_SPECS = (
-    "fewer-steps:27",
     "fewer-steps:20",
     "tomesd:ratio=0.5",
     "dito-paper",
     "dito:interval=2",
-    "dito:schedule=emoji-video-unipc40-1.5x,predict=fitted",
     "dito:schedule=emoji-video-unipc40-2x,predict=fitted",
 )
 """Rows of the demo: the control, a peer, the paper's scheme, ours without and with calibration."""
