@@ -6,6 +6,7 @@ outputs of an earlier one (DiTo, ORBIS).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import torch
@@ -17,6 +18,9 @@ from tenuto.algorithms.shapes import Float, Int
 
 # Similarities held at once; 2**24 float32 values are 64 MiB.
 _CHUNK_ELEMENTS = 2**24
+
+# Shorter features count as this long: the cosine of a zero vector is 0, as in torch's `normalize`.
+_SHORTEST = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +75,20 @@ def match_tokens(
     ([[0, 2, 3]], [[1]], [[0]])
     """
     num_reduced = check_reducible(features.shape[1], grid, window, ratio)
-    units = torch.nn.functional.normalize(features.float(), dim=-1)
-    members = window_members(grid, window, features.device)
-    dst = (
-        _densest_of_windows(units, members, penalty)
-        if densest
-        else members[:, 0].expand(features.shape[0], -1)
-    )
-    src = _complement(dst, features.shape[1])
-    best, partner = _nearest(units, src, dst)
+    features = features.float()
+    if densest:
+        members = window_members(grid, window, features.device)
+        dst = _densest_of_windows(features, members, penalty)
+        src = complement(dst, features.shape[1])
+    else:
+        dst, src = _lattice(grid, window, features.device, features.shape[0])
+    best, partner = _nearest(features, src, dst)
     if penalty is not None:
         best = best - penalty.weight * penalty.share.gather(1, src)
     order = best.sort(dim=1, descending=True, stable=True).indices[:, :num_reduced]
     reduced = src.gather(1, order)
     return MatchPlan(
-        keep=_complement(reduced, features.shape[1]),
+        keep=complement(reduced, features.shape[1]),
         src=reduced,
         dst=dst.gather(1, partner.gather(1, order)),
     )
@@ -104,9 +107,8 @@ def nearest_destinations(
         ValueError: As `match_tokens`.
     """
     check_reducible(features.shape[1], grid, window, 0.0)
-    units = torch.nn.functional.normalize(features.float(), dim=-1)
-    dst = window_members(grid, window, features.device)[:, 0].expand(features.shape[0], -1)
-    return _nearest(units, _complement(dst, features.shape[1]), dst)[1]
+    dst, src = _lattice(grid, window, features.device, features.shape[0])
+    return _nearest(features.float(), src, dst)[1]
 
 
 def matching_macs(num_tokens: int, num_windows: int, channels: int) -> int:
@@ -153,12 +155,30 @@ def window_members(
     return index.reshape(-1, prod(window))
 
 
+@lru_cache(maxsize=64)
+def _lattice_of_one(
+    grid: tuple[int, ...], window: tuple[int, ...], device: torch.device
+) -> tuple[Int[Tensor, "1 destinations"], Int[Tensor, "1 sources"]]:
+    """Return the first token of each window, and all others; made once for each grid."""
+    dst = window_members(grid, window, device)[None, :, 0].contiguous()
+    return dst, complement(dst, prod(grid))
+
+
+def _lattice(
+    grid: tuple[int, ...], window: tuple[int, ...], device: torch.device, batch: int
+) -> tuple[Int[Tensor, "batch destinations"], Int[Tensor, "batch sources"]]:
+    """Return destinations and sources where destinations are each window's first token."""
+    dst, src = _lattice_of_one(grid, window, device)
+    return dst.expand(batch, -1), src.expand(batch, -1)
+
+
 def _densest_of_windows(
-    units: Float[Tensor, "batch tokens channels"],
+    features: Float[Tensor, "batch tokens channels"],
     members: Int[Tensor, "windows members"],
     penalty: FrequencyPenalty | None,
 ) -> Int[Tensor, "batch windows"]:
     """Return each window's token with the highest mean cosine to all tokens."""
+    units = torch.nn.functional.normalize(features, dim=-1)
     density = (units @ units.mean(1, keepdim=True).mT)[..., 0]
     if penalty is not None:
         density = density + penalty.weight * penalty.share
@@ -167,25 +187,32 @@ def _densest_of_windows(
 
 
 def _nearest(
-    units: Float[Tensor, "batch tokens channels"],
+    features: Float[Tensor, "batch tokens channels"],
     src: Int[Tensor, "batch sources"],
     dst: Int[Tensor, "batch destinations"],
 ) -> tuple[Float[Tensor, "batch sources"], Int[Tensor, "batch sources"]]:
-    """Return each source's highest cosine and the position in `dst` that has it."""
-    destinations = gather_rows(units, flat_rows(dst, units.shape[1])).mT
+    """Return each source's highest cosine and the position in `dst` that has it.
+
+    A source's own length changes nothing about which destination is nearest: only destinations are
+    brought to unit length, and the winning products are divided by the sources' lengths.
+    """
+    num_tokens = features.shape[1]
+    picked = gather_rows(features, flat_rows(dst, num_tokens))
+    destinations = torch.nn.functional.normalize(picked, dim=-1).mT
     rows = max(1, _CHUNK_ELEMENTS // max(1, dst.shape[0] * dst.shape[1]))
     best, partner = [], []
     for part in src.split(rows, dim=1):
-        sources = gather_rows(units, flat_rows(part, units.shape[1]))
+        sources = gather_rows(features, flat_rows(part, num_tokens))
         values, indices = (sources @ destinations).max(-1)
-        best.append(values)
+        lengths = torch.linalg.vector_norm(sources, dim=-1)
+        best.append(values / lengths.clamp_min(_SHORTEST))
         partner.append(indices)
+    if len(best) == 1:
+        return best[0], partner[0]
     return torch.cat(best, 1), torch.cat(partner, 1)
 
 
-def _complement(
-    chosen: Int[Tensor, "batch chosen"], num_tokens: int
-) -> Int[Tensor, "batch others"]:
+def complement(chosen: Int[Tensor, "batch chosen"], num_tokens: int) -> Int[Tensor, "batch others"]:
     """Return the token indices that are not in `chosen`, ascending."""
     free = torch.ones(chosen.shape[0], num_tokens, dtype=torch.int8, device=chosen.device)
     free.scatter_(1, chosen, 0)

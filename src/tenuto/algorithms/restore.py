@@ -53,10 +53,12 @@ def restore_rows(
         return gather_rows(kept, flat_slots)
     channels = kept.shape[-1]
     if gain == 0:
-        restored = forecast.clone().view(-1, channels)
+        restored = forecast.reshape(-1, channels).clone()
     else:
         innovation = kept - gather_rows(forecast, flat_keep)
-        spread = gather_rows(innovation, flat_slots)
-        restored = forecast.add(spread.view_as(forecast), alpha=gain).view(-1, channels)
+        restored = innovation.view(-1, channels).index_select(0, flat_slots)
+        if gain != 1:
+            restored *= gain
+        restored += forecast.reshape(-1, channels)
     restored.index_copy_(0, flat_keep, kept.reshape(-1, channels))
     return restored.view_as(forecast)

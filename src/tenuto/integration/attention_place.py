@@ -52,6 +52,8 @@ class AttentionPlace:
         self._num_attended = 0
         has_output = getattr(module, "to_out", None) is not None
         self._output: nn.Module | None = module.to_out[0] if has_output else None  # type: ignore[index]
+        # Kept rows need no place among all rows where the processor hands them straight on.
+        self._stays_compact = compact or (has_output and family.joint is None)
         names = ("to_q",) if engine.reduction.keys == "all" else ("to_q", "to_k", "to_v")
         self._reduced: dict[nn.Module, str] = {getattr(module, name): name for name in names}
         self._hooks = self._hook_projections()
@@ -154,6 +156,8 @@ class AttentionPlace:
         rows = args[0]
         if rows is self._stream:
             return (self._gathered,)
+        if layer is self._output and self._stays_compact:
+            return None
         num_text = rows.shape[1] - self._rows.plan.num_tokens
         return (gather_rows(rows, self._rows.kept(num_text)),)
 
@@ -193,7 +197,7 @@ class AttentionPlace:
             inputs["attn_mask"] = self._masked(mask, flat, num_rows, keeps_keys_only)
         output = attention(**inputs)
         self._count(output.shape[2] / num_rows, keeps_keys_only)
-        return output if self._compact else scatter_sequence(output, flat, num_rows)
+        return output if self._stays_compact else scatter_sequence(output, flat, num_rows)
 
     def _masked(self, mask: Tensor, flat: Tensor, num_rows: int, keys_too: bool) -> Tensor:
         """Return the mask's rows of kept queries, and its columns of kept keys."""
