@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when it worked, 1 when it failed, 2 when it was called wrongly."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
+    # transformers would warn of image processors that no command here uses.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         return chosen.run(chosen)
     except (TenutoError, ValueError, TypeError, OSError) as error:
@@ -75,7 +78,7 @@ _SPEC = (
     "name:key=value,key=value with + between the items of a tuple, e.g. "
     "dito:ratio=0.5,interval=3,scope=attn+ffn (keys: the fields of tenuto.DiTo) | dito-paper | "
     "tomesd:ratio=0.5 | fewer-steps:30 | taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | "
-    "cache-dit | off"
+    "magcache | pab | cache-dit | off"
 )
 
 

@@ -35,6 +35,8 @@ def test_rows_hold_what_the_contract_fixes(workload, tmp_path):
     assert dito["psnr_db"] > 15 and dito["macs_ratio"] > 1.4 and dito["measured"]
     assert dito["state_bytes_peak"] > 0
     assert result["reference"]["repeat_identical"] is True
+    assert off["shows_the_same"] == 1.0
+    assert off["caption_accuracy"] == result["reference"]["caption_accuracy"]
     assert json.loads((tmp_path / "compare.json").read_text()) == json.loads(json.dumps(result))
 
 

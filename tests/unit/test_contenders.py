@@ -14,6 +14,8 @@ from tenuto.evaluation.contenders import contender
         ("tomesd:ratio=0.5", "peer"),
         ("taylorseer:interval=2,scope=blocks", "peer"),
         ("fbc:threshold=0.1", "peer"),
+        ("magcache:threshold=0.1", "peer"),
+        ("pab:interval=3", "peer"),
         ("cache-dit", "peer"),
         ("dito:ratio=0.5,interval=3,scope=attn+ffn,keys=held", "tenuto"),
         ("dito-paper", "tenuto"),

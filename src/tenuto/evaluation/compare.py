@@ -5,6 +5,7 @@ that was interrupted goes on where it stopped.
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import this_machine, versions
 from tenuto.evaluation.maps import block_maps
 from tenuto.evaluation.quality import fidelity
+from tenuto.evaluation.reading import reading_of, readings_row
 from tenuto.evaluation.rows import result_row
 from tenuto.evaluation.timing import TimingReport, time_interleaved
 from tenuto.integration.families import FAMILIES
@@ -66,17 +68,18 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
     Raises:
         ResultError: The folder holds an unfinished comparison of something else.
     """
-    (plan.folder / "clips").mkdir(parents=True, exist_ok=True)
-    samples = _Samples(plan)
-    references = _references(plan, progress)
-    for contender in plan.contenders:
-        _measure_contender(plan, contender, references, samples, progress)
+    samples, references = measure(plan, progress)
+    read = [
+        reading_of(plan.workload.model, reference, prompt)
+        for reference, prompt in zip(references, plan.prompts, strict=True)
+    ]
     timing = _time(plan, progress) if plan.num_timed_runs else None
     dense_macs = _dense_macs(plan.workload, plan.prompts[0])
     repeated = plan.workload.generate(plan.prompts[0], 0)
     progress("repeated")
     rows = [
         result_row(c, samples.of(c), None if timing is None else timing[c.spec], timing, dense_macs)
+        | readings_row([s.get("reading") for s in samples.of(c)], read)
         for c in plan.contenders
     ]
     result = {
@@ -89,6 +92,7 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         "reference": {
             **_reference_facts(plan, timing, dense_macs),
             "repeat_identical": torch.equal(repeated, references[0]),
+            "caption_accuracy": readings_row(read, read)["caption_accuracy"],
         },
         "prompts": list(plan.prompts),
         **dict(plan.notes),
@@ -99,6 +103,21 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
     write_whole(plan.folder / "maps.json", json.dumps(maps))
     write_whole(plan.folder / "compare.json", json.dumps(result, indent=1))
     return result
+
+
+def measure(plan: Plan, progress: Progress) -> "tuple[Samples, list[Tensor]]":
+    """Generate and measure what is still missing in the folder; time nothing.
+
+    Several processes may do this at once, each with other contenders of the same comparison.
+    """
+    (plan.folder / "clips").mkdir(parents=True, exist_ok=True)
+    samples = Samples(plan)
+    references = _references(plan, progress)
+    for contender in plan.contenders:
+        if contender.prepare is not None:
+            contender.prepare(plan.workload)
+        _measure_contender(plan, contender, references, samples, progress)
+    return samples, references
 
 
 def num_progress(plan: Plan) -> int:
@@ -115,10 +134,15 @@ def write_whole(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-class _Samples:
+class Samples:
     """Measured samples, on disk as they come: one JSON line each."""
 
     def __init__(self, plan: Plan) -> None:
+        """Read what the plan's folder holds.
+
+        Raises:
+            ResultError: It holds a comparison of something else.
+        """
         w = plan.workload
         self._of_what = {
             "model": w.model,
@@ -144,15 +168,18 @@ class _Samples:
             self._lines[sample["spec"], sample["prompt"]] = sample
 
     def find(self, contender: Contender, prompt: str) -> dict[str, Any] | None:
+        """Return a measured sample, None where it is missing."""
         return self._lines.get((contender.spec, prompt))
 
     def add(self, contender: Contender, prompt: str, measured: dict[str, Any]) -> None:
+        """Take a measured sample and write it down at once."""
         sample = {"spec": contender.spec, "prompt": prompt, "of": self._of_what, **measured}
         self._lines[contender.spec, prompt] = sample
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(sample) + "\n")
 
     def of(self, contender: Contender) -> list[dict[str, Any]]:
+        """Return a contender's samples in the order of the prompts."""
         found = (self._lines[contender.spec, prompt] for prompt in self._prompts)
         return list(found)
 
@@ -168,9 +195,10 @@ def _references(plan: Plan, progress: Progress) -> list[Tensor]:
             reference = torch.from_numpy(np.load(path, allow_pickle=False))
         else:
             reference = plan.workload.generate(prompt, index)
-            with path.with_suffix(".partial").open("wb") as file:
+            partial = path.with_suffix(f".{os.getpid()}.partial")
+            with partial.open("wb") as file:
                 np.save(file, reference.numpy(), allow_pickle=False)
-            path.with_suffix(".partial").replace(path)
+            partial.replace(path)
         references.append(reference)
         _keep_clip(plan, "reference", index, reference)
         progress("untouched")
@@ -181,7 +209,7 @@ def _measure_contender(
     plan: Plan,
     contender: Contender,
     references: Sequence[Tensor],
-    samples: _Samples,
+    samples: Samples,
     progress: Progress,
 ) -> None:
     """Generate every prompt that is still missing and measure it."""
@@ -204,6 +232,7 @@ def _measure_contender(
             measured = _measured(sample, references[index])
             measured["stats"] = None if stats is None else stats.to_dict()
             measured["macs"] = None if table is None else table.total
+            measured["reading"] = reading_of(plan.workload.model, sample, plan.prompts[index])
             samples.add(contender, plan.prompts[index], measured)
             _keep_clip(plan, contender.slug, index, sample)
             progress(contender.spec)

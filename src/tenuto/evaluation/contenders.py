@@ -3,7 +3,6 @@
 A contender is put on a pipeline for as long as its context lasts and leaves nothing behind.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
@@ -13,7 +12,15 @@ from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.schedule import Schedule
 from tenuto.algorithms.tomesd import ToMeSD
 from tenuto.config import coerce, parse_spec
-from tenuto.errors import MissingExtraError, UnsupportedModelError
+from tenuto.evaluation.generation import Workload
+from tenuto.evaluation.peers import (
+    CacheDit,
+    FirstBlockCache,
+    MagCache,
+    PyramidAttentionBroadcast,
+    TaylorSeer,
+    nothing_counted,
+)
 from tenuto.integration.accelerate import (
     Technique,
     accelerate,
@@ -38,6 +45,7 @@ class Contender:
         num_steps: Denoising steps, where they differ from the reference's.
         applied: Puts it on a pipeline.
         schedule: Share not computed by step and block; ours only.
+        prepare: What it has to measure once before it can be applied; None for nothing.
     """
 
     spec: str
@@ -46,6 +54,7 @@ class Contender:
     num_steps: int | None = None
     applied: Callable[[Any], AbstractContextManager[StatsOf]]
     schedule: Schedule | None = None
+    prepare: Callable[[Workload], None] | None = None
 
     @property
     def slug(self) -> str:
@@ -60,30 +69,6 @@ class _FewerSteps:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"`steps` must be at least 1, got {self.steps!r}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TaylorSeer:
-    """diffusers' own cache with its own default values."""
-
-    interval: int = 5
-    order: int = 1
-    warmup: int = 3
-    scope: Literal["attn", "blocks", "all"] = "attn"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _FirstBlock:
-    threshold: float = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CacheDit:
-    """cache-dit's DBCache; Fn=1 because its default of 8 blocks is all that small models have."""
-
-    threshold: float = 0.08
-    warmup: int = 8
-    taylorseer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +112,13 @@ def _fewer_steps(spec: str, texts: dict[str, str]) -> Contender:
         kind="control",
         params=_params(settings),
         num_steps=settings.steps,
-        applied=lambda pipe: nullcontext(_uncounted),
+        applied=lambda pipe: nullcontext(nothing_counted),
     )
 
 
 def _off(spec: str, texts: dict[str, str]) -> Contender:
     coerce(_Nothing, texts, "off")
-    return Contender(spec=spec, kind="off", applied=lambda pipe: nullcontext(_uncounted))
+    return Contender(spec=spec, kind="off", applied=lambda pipe: nullcontext(nothing_counted))
 
 
 def _paper(spec: str, texts: dict[str, str]) -> Contender:
@@ -141,92 +126,21 @@ def _paper(spec: str, texts: dict[str, str]) -> Contender:
     return _technique(spec, DiTo.paper(), "tenuto")
 
 
-def _taylorseer(spec: str, texts: dict[str, str]) -> Contender:
-    settings = coerce(_TaylorSeer, texts, "taylorseer")
-    patterns = {
-        "attn": [r"(transformer_)?blocks\.\d+\.attn1?"],
-        "blocks": [r"(transformer_)?blocks\.\d+\.(attn\d?|ffn?)"],
-        "all": None,
-    }
+def _peer(settings_class: Any) -> Callable[[str, dict[str, str]], Contender]:
+    """Return the maker of somebody else's cache."""
 
-    @contextmanager
-    def applied(pipe: Any) -> Iterator[StatsOf]:
-        import torch
-        from diffusers import TaylorSeerCacheConfig
-
-        config = TaylorSeerCacheConfig(
-            cache_interval=settings.interval,
-            disable_cache_before_step=settings.warmup,
-            max_order=settings.order,
-            taylor_factors_dtype=torch.float32,
-            cache_identifiers=patterns[settings.scope],
+    def make(spec: str, texts: dict[str, str]) -> Contender:
+        settings = coerce(settings_class, texts, spec.partition(":")[0])
+        params = {k: v for k, v in _params(settings).items() if not k.startswith("_")}
+        return Contender(
+            spec=spec,
+            kind="peer",
+            params=params,
+            applied=settings.applied,
+            prepare=getattr(settings, "prepare", None),
         )
-        with _enabled(pipe, config):
-            yield _uncounted
 
-    return Contender(spec=spec, kind="peer", params=_params(settings), applied=applied)
-
-
-def _first_block(spec: str, texts: dict[str, str]) -> Contender:
-    settings = coerce(_FirstBlock, texts, "fbc")
-
-    @contextmanager
-    def applied(pipe: Any) -> Iterator[StatsOf]:
-        from diffusers import FirstBlockCacheConfig
-
-        with _enabled(pipe, FirstBlockCacheConfig(threshold=settings.threshold)):
-            yield _uncounted
-
-    return Contender(spec=spec, kind="peer", params=_params(settings), applied=applied)
-
-
-def _cache_dit(spec: str, texts: dict[str, str]) -> Contender:
-    settings = coerce(_CacheDit, texts, "cache-dit")
-
-    @contextmanager
-    def applied(pipe: Any) -> Iterator[StatsOf]:
-        try:
-            import cache_dit
-        except ImportError:
-            raise MissingExtraError(
-                "cache-dit must be installed for this technique: pip install 'tenuto[bench]'"
-            ) from None
-        logging.getLogger("CACHE_DIT").setLevel(logging.WARNING)  # it narrates every call
-        config = cache_dit.DBCacheConfig(
-            Fn_compute_blocks=1,
-            Bn_compute_blocks=0,
-            max_warmup_steps=settings.warmup,
-            residual_diff_threshold=settings.threshold,
-        )
-        forecast = cache_dit.TaylorSeerCalibratorConfig(taylorseer_order=1)
-        cache_dit.enable_cache(
-            pipe, cache_config=config, calibrator_config=forecast if settings.taylorseer else None
-        )
-        try:
-            yield _uncounted
-        finally:
-            cache_dit.disable_cache(pipe)
-
-    return Contender(spec=spec, kind="peer", params=_params(settings), applied=applied)
-
-
-@contextmanager
-def _enabled(pipe: Any, config: Any) -> Iterator[None]:
-    """One of diffusers' own caches, on."""
-    if not hasattr(pipe.transformer, "enable_cache"):
-        raise UnsupportedModelError(
-            f"`technique` must be one that {type(pipe.transformer).__name__} supports: diffusers "
-            "has no caches for it"
-        )
-    pipe.transformer.enable_cache(config)
-    try:
-        yield
-    finally:
-        pipe.transformer.disable_cache()
-
-
-def _uncounted() -> None:
-    return None
+    return make
 
 
 def _params(settings: Any) -> dict[str, Any]:
@@ -239,7 +153,9 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
     "tomesd": lambda spec, texts: _technique(spec, coerce(ToMeSD, texts, "tomesd"), "peer"),
-    "taylorseer": _taylorseer,
-    "fbc": _first_block,
-    "cache-dit": _cache_dit,
+    "taylorseer": _peer(TaylorSeer),
+    "fbc": _peer(FirstBlockCache),
+    "magcache": _peer(MagCache),
+    "pab": _peer(PyramidAttentionBroadcast),
+    "cache-dit": _peer(CacheDit),
 }

@@ -12,6 +12,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("SSIM", "ssim"),
     ("FLIP", "flip"),
     ("temporal", "temporal_psnr_db"),
+    ("reads", "caption_accuracy"),
     ("seconds", "seconds_median"),
     ("speed-up", "speedup"),
     ("MACs", "macs_ratio"),
@@ -28,6 +29,7 @@ def result_table(result: Mapping[str, Any]) -> str:
         "seconds_median": reference["seconds_median"],
         "speedup": 1.0,
         "macs_ratio": 1.0,
+        "caption_accuracy": reference.get("caption_accuracy"),
     }
     lines = [[title for title, _ in _COLUMNS]]
     for row in (first, *result["rows"]):
@@ -46,6 +48,8 @@ def result_table(result: Mapping[str, Any]) -> str:
         f"{reference['num_prompts']} prompts, {reference['scheduler']}; PSNR and temporal PSNR in "
         f"dB against the untouched pipeline, whose repeat is {repeat};\nMACs and state are counted"
     )
+    if reference.get("caption_accuracy") is not None:
+        note += ", reads: samples in which a classifier reads what the caption says"
     if reference["seconds_median"] is not None:
         note += f", seconds measured on {machine['cpu']}, {machine['threads']} threads"
     return "\n".join([*aligned, "", note])
@@ -63,6 +67,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "psnr_ci95_db": lambda ends: f"{ends[0]:.1f}..{ends[1]:.1f}",
     "ssim": "{:.4f}".format,
     "flip": "{:.4f}".format,
+    "caption_accuracy": "{:.0%}".format,
     "seconds_median": "{:.2f}".format,
     "speedup": "{:.2f}x".format,
     "macs_ratio": "{:.2f}x".format,

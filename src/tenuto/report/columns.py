@@ -118,6 +118,22 @@ COLUMNS = (
         is_decibel=True,
     ),
     Column(
+        title="reads",
+        group=FIDELITY,
+        note="share of the samples in which a classifier reads what the caption says.",
+        value=lambda row: row.caption_accuracy,
+        write=lambda row: f"{100 * (row.caption_accuracy or 0):.0f} %",
+        better="higher",
+    ),
+    Column(
+        title="shows the same",
+        group=FIDELITY,
+        note="share of the samples in which it reads what it reads in the untouched run's.",
+        value=lambda row: row.shows_the_same,
+        write=lambda row: f"{100 * (row.shows_the_same or 0):.0f} %",
+        better="higher",
+    ),
+    Column(
         title="seconds",
         group=TIME,
         note="median of interleaved runs, with the fastest and the slowest below.",

@@ -45,6 +45,8 @@ class Row:
     ms_ssim: float | None
     flip: float | None
     temporal_psnr_db: float | None
+    caption_accuracy: float | None
+    shows_the_same: float | None
     seconds_median: float | None
     seconds_min: float | None
     seconds_max: float | None
@@ -117,6 +119,8 @@ def _read_row(fields: Fields) -> Row:
         ms_ssim=fields.number("ms_ssim"),
         flip=fields.number("flip"),
         temporal_psnr_db=fields.number("temporal_psnr_db"),
+        caption_accuracy=fields.number("caption_accuracy"),
+        shows_the_same=fields.number("shows_the_same"),
         seconds_median=fields.number("seconds_median"),
         seconds_min=fields.number("seconds_min"),
         seconds_max=fields.number("seconds_max"),
