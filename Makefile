@@ -47,3 +47,6 @@ zoo-smoke: $(STAMP)  ## Train each embedded model for a minute; a killed run res
 
 clean:  ## Remove the environment and everything generated
 	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+league: $(VENV)/.installed  ## every rival, both embedded models: hours of a laptop, resumable
+	$(VENV)/bin/python benchmarks/league.py --out league

@@ -13,7 +13,7 @@ from tenuto import __version__
 from tenuto.errors import TenutoError
 
 if TYPE_CHECKING:
-    from tenuto.evaluation.compare import Plan
+    from tenuto.evaluation.samples import Plan
 
 _INTERRUPTED = 130
 
@@ -170,9 +170,9 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _compare(chosen: argparse.Namespace) -> int:
-    from tenuto.evaluation.compare import Plan
     from tenuto.evaluation.contenders import contender
     from tenuto.evaluation.prompts import prompts_for
+    from tenuto.evaluation.samples import Plan
 
     contenders = tuple(contender(spec) for spec in chosen.technique)
     prompts = prompts_for(chosen.model, chosen.split, chosen.prompts, chosen.prompt_file)

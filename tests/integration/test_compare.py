@@ -8,9 +8,10 @@ import torch
 import tenuto
 from tenuto.cli import main
 from tenuto.errors import CalibrationError, ResultError
-from tenuto.evaluation.compare import Plan, compare
+from tenuto.evaluation.compare import compare
 from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.generation import load_workload
+from tenuto.evaluation.samples import Plan
 
 CAPTIONS = ("a heart moves left over the sky", "a frog spins over the sea")
 

@@ -1,4 +1,4 @@
-"""Other people's caches as contenders: they work, count nothing of ours, and leave nothing behind."""
+"""Other caches as contenders: they work, count nothing of ours, and leave nothing behind."""
 
 import pytest
 import torch

@@ -84,9 +84,10 @@ class GreyPipeline:
 
 
 def test_a_result_folder_is_as_the_document_says(tmp_path: Path) -> None:
-    from tenuto.evaluation.compare import Plan, compare
+    from tenuto.evaluation.compare import compare
     from tenuto.evaluation.contenders import contender
     from tenuto.evaluation.generation import Workload
+    from tenuto.evaluation.samples import Plan
 
     plan = Plan(
         workload=Workload(model="grey", pipe=GreyPipeline(), num_steps=1),

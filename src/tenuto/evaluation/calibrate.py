@@ -15,7 +15,6 @@ from torch import Tensor
 from tenuto.algorithms.forecast_fit import channel_gram, fit_schedule
 from tenuto.algorithms.schedule import pmr_schedule
 from tenuto.algorithms.schedule_search import best_dense_steps, num_dense_steps
-from tenuto.evaluation.compare import Progress
 from tenuto.evaluation.forecast_probes import (
     Pattern,
     dense_run,
@@ -27,6 +26,7 @@ from tenuto.evaluation.forecast_probes import (
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import versions
 from tenuto.evaluation.maps import pair_match_ratios
+from tenuto.evaluation.samples import Progress
 from tenuto.integration.calibration import Calibration, fingerprints, save_calibration
 
 TAPS = 3

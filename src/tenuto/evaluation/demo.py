@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tenuto import zoo
-from tenuto.evaluation.compare import Plan
 from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.generation import load_workload
+from tenuto.evaluation.samples import Plan
 
 DEMO_SPECS = (
     "fewer-steps:20",

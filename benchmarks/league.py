@@ -1,0 +1,170 @@
+"""The league table: both embedded models, every rival, every control, ours, in one run.
+
+Fidelity of every prompt first, dealt to worker processes of one thread each; then interleaved
+timing alone on the machine. Interrupted, the same command goes on where it stopped.
+
+    python benchmarks/league.py [--quick] [--models emoji-video emoji-image] [--out league]
+
+Writes for each model a result folder with report.html, and over all of them league.parquet (one
+row a technique and prompt, with provenance) and league.md (tables, and the gaps at equal time).
+"""
+
+import argparse
+import multiprocessing
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tenuto.evaluation.compare import compare, measure
+from tenuto.evaluation.contenders import contender
+from tenuto.evaluation.fronts import gaps
+from tenuto.evaluation.generation import load_workload
+from tenuto.evaluation.parquet_results import write_parquet
+from tenuto.evaluation.prompts import prompts_for
+from tenuto.evaluation.samples import Plan
+from tenuto.evaluation.table import result_table
+from tenuto.report import write_report
+
+CONTROLS = ("off", "fewer-steps:31", "fewer-steps:26", "fewer-steps:20", "fewer-steps:13")
+TOKEN_REDUCTION = (  # each at its published setting, then reducing attention and feed-forward
+    "tomesd",
+    "tomesd:ratio=0.5,scope=attn+ffn",
+    "tofu",
+    "sito",
+    "toma",
+    "asymrnr",
+    "dito-paper",
+    "orbis-paper",
+)
+CACHE_STYLES = ("toca-style", "duca-style", "resca-style", "clusca-style")
+CACHES = (  # each at its own default, then at settings that match our speeds
+    "taylorseer",
+    "taylorseer:interval=2,scope=blocks",
+    "taylorseer:interval=3,scope=blocks",
+    "fbc",
+    "fbc:threshold=0.12",
+    "fbc:threshold=0.3",
+    "magcache",
+    "magcache:threshold=0.03",
+    "magcache:threshold=0.2",
+    "pab",
+    "cache-dit",
+    "cache-dit:threshold=0.2",
+    "cache-dit:threshold=0.2,taylorseer=true",
+)
+IMAGE_CACHES = tuple(s for s in CACHES if s.partition(":")[0] in ("taylorseer", "cache-dit"))
+SPEEDS = ("1.3x", "1.5x", "2x", "3x")
+
+
+def specs_of(model: str) -> tuple[str, ...]:
+    """Return every row of a model's table. diffusers has its caches for the video model's class."""
+    caches = CACHES if model == "emoji-video" else IMAGE_CACHES
+    ours = tuple(f"dito:schedule={model}-unipc40-{s},predict=fitted" for s in SPEEDS)
+    return (*CONTROLS, *TOKEN_REDUCTION, *CACHE_STYLES, *caches, "dito", "orbis", *ours)
+
+
+QUICK = (
+    "off",
+    "fewer-steps:20",
+    "tomesd",
+    "taylorseer:interval=2,scope=blocks",
+    "cache-dit",
+    "dito",
+)
+
+
+def main() -> None:
+    """Measure, time, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=["emoji-video", "emoji-image"])
+    parser.add_argument("--prompts", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="of torch, while timing")
+    parser.add_argument(
+        "--runs", type=int, default=5, help="timed runs of each row; 0 times nothing"
+    )
+    parser.add_argument("--technique", "-t", action="append", help="these rows instead of all")
+    parser.add_argument("--out", type=Path, default=Path("league"))
+    parser.add_argument("--quick", action="store_true", help="few rows, few prompts: minutes")
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.prompts, chosen.runs = min(chosen.prompts, 4), min(chosen.runs, 3)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for model in chosen.models:
+        specs = tuple(chosen.technique or (QUICK if chosen.quick else specs_of(model)))
+        results[model] = _league_of(model, specs, chosen)
+    write_parquet(results, chosen.out)
+    text = "\n\n".join(_tables(model, result) for model, result in results.items())
+    (chosen.out / "league.md").write_text(text + "\n", encoding="utf-8")
+    print(text, f"\nwrote {chosen.out}", sep="\n")
+
+
+def _league_of(model: str, specs: tuple[str, ...], chosen: argparse.Namespace) -> dict:
+    """Measure one model's rows in worker processes, then time them alone."""
+    job = (model, chosen.prompts, chosen.steps, chosen.out / model)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(chosen.workers) as pool:
+        pool.starmap(_references, [(job, w, chosen.workers) for w in range(chosen.workers)])
+        for spec in pool.imap_unordered(_measure, [(job, spec) for spec in specs]):
+            print(f"{model}: {spec}", file=sys.stderr, flush=True)
+    torch.set_num_threads(chosen.threads)
+    plan = _plan(job, specs)
+    result = compare(replace(plan, num_timed_runs=chosen.runs), lambda done: None)
+    write_report(plan.folder)
+    return result
+
+
+def _plan(job: tuple, specs: tuple[str, ...]) -> Plan:
+    model, num_prompts, num_steps, folder = job
+    return Plan(
+        workload=load_workload(model, num_steps=num_steps),
+        contenders=tuple(contender(spec) for spec in specs),
+        prompts=prompts_for(model, "held-out", num_prompts, None),
+        folder=folder,
+        num_timed_runs=0,
+        command="python " + " ".join(sys.argv),
+        notes=(("split", "held-out"),),
+    )
+
+
+def _references(job: tuple, worker: int, num_workers: int) -> None:
+    """Draw this worker's share of the untouched samples."""
+    torch.set_num_threads(1)
+    measure(_plan(job, ()), lambda done: None, range(worker, job[1], num_workers))
+
+
+def _measure(task: tuple) -> str:
+    """Measure one row."""
+    job, spec = task
+    torch.set_num_threads(1)
+    measure(_plan(job, (spec,)), lambda done: None)
+    return spec
+
+
+def _tables(model: str, result: dict) -> str:
+    lines = [f"## {model}", "", "```", result_table(result), "```", ""]
+    for axis, title in (("speedup", "measured time"), ("macs_ratio", "operations")):
+        found = gaps(result["rows"], axis)
+        if not found:
+            continue
+        lines += [
+            f"PSNR ahead of each rival at equal {title}, in dB (`-`: never that fast):",
+            "",
+        ]
+        rivals = sorted({gap.rival for gap in found})
+        lines.append(f"| ours | at | PSNR | {' | '.join(rivals)} |")
+        lines.append("|" + "---|" * (3 + len(rivals)))
+        for row in dict.fromkeys((g.ours, g.speed, g.ours_db) for g in found):
+            own = {g.rival: g.gap_db for g in found if g.ours == row[0]}
+            cells = ["-" if own[r] is None else f"{own[r]:+.1f}" for r in rivals]
+            lines.append(f"| {row[0]} | {row[1]:.2f}x | {row[2]:.1f} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
