@@ -6,7 +6,7 @@ EXTRAS := diffusers,report,eval,bench,dev
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test test-all demo bench zoo-smoke clean
+.PHONY: help setup check fix test test-all demo bench league zoo-smoke clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -48,5 +48,5 @@ zoo-smoke: $(STAMP)  ## Train each embedded model for a minute; a killed run res
 clean:  ## Remove the environment and everything generated
 	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-league: $(VENV)/.installed  ## every rival, both embedded models: hours of a laptop, resumable
-	$(VENV)/bin/python benchmarks/league.py --out league
+league: $(STAMP)  ## Every rival on both embedded models; resumable, about an hour
+	$(BIN)/python benchmarks/league.py --out league
