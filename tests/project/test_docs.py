@@ -118,9 +118,9 @@ def test_the_keys_of_a_row_are_those_of_the_document() -> None:
     counts = ("macs_dense", "macs_done", "matching_macs", "matching_s", "state_bytes_peak")
     measures = ("psnr_db", "ssim", "ms_ssim", "flip", "temporal_psnr_db")
     stats = {**dict.fromkeys(counts, 1), "dense_reasons": {}}
-    sample = {**dict.fromkeys(measures, 0.5), "stats": stats, "macs": None}
+    sample = {**dict.fromkeys(measures, 0.5), "stats": stats, "macs": None, "reading": None}
 
-    row = result_row(contender("dito"), [sample], None, None, 1)
+    row = result_row(contender("dito"), [sample], None, None, 1, [None])
 
     assert keys_under("**rows**") == set(row)
 

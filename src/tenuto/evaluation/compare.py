@@ -38,7 +38,7 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         ResultError: The folder holds an unfinished comparison of something else.
     """
     samples, references = measure(plan, progress)
-    read = [
+    shown = [
         reading_of(plan.workload.model, reference, prompt)
         for reference, prompt in zip(references, plan.prompts, strict=True)
     ]
@@ -47,8 +47,9 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
     repeated = plan.workload.generate(plan.prompts[0], 0)
     progress("repeated")
     rows = [
-        result_row(c, samples.of(c), None if timing is None else timing[c.spec], timing, dense_macs)
-        | readings_row([s.get("reading") for s in samples.of(c)], read)
+        result_row(
+            c, samples.of(c), None if timing is None else timing[c.spec], timing, dense_macs, shown
+        )
         for c in plan.contenders
     ]
     result = {
@@ -61,7 +62,7 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         "reference": {
             **_reference_facts(plan, timing, dense_macs),
             "repeat_identical": torch.equal(repeated, references[0]),
-            "caption_accuracy": readings_row(read, read)["caption_accuracy"],
+            "caption_accuracy": readings_row(shown, shown)["caption_accuracy"],
         },
         "prompts": list(plan.prompts),
         **dict(plan.notes),

@@ -6,6 +6,7 @@ from typing import Any
 
 from tenuto.evaluation.contenders import Contender
 from tenuto.evaluation.quality import PSNR_CEILING_DB
+from tenuto.evaluation.reading import Reading, readings_row
 from tenuto.evaluation.statistics import summarize
 from tenuto.evaluation.timing import Timing, TimingReport
 
@@ -18,6 +19,7 @@ def result_row(
     timing: Timing | None,
     report: TimingReport | None,
     dense_macs: int,
+    shown: Sequence[Reading | None],
 ) -> dict[str, Any]:
     """Return the row of one contender; its keys are fixed in docs/results.md.
 
@@ -27,6 +29,7 @@ def result_row(
         timing: Of the contender, None where nothing was timed.
         report: With the untouched pipeline's timing first, None likewise.
         dense_macs: Multiply-accumulates of one untouched sample.
+        shown: What is read back from each untouched sample.
     """
     psnr = [sample["psnr_db"] for sample in samples]
     summary = summarize(psnr, identical_as=PSNR_CEILING_DB)
@@ -47,6 +50,7 @@ def result_row(
         "ms_ssim": _mean([s["ms_ssim"] for s in samples]),
         "flip": _mean([s["flip"] for s in samples]),
         "temporal_psnr_db": _mean([s["temporal_psnr_db"] for s in samples]),
+        **readings_row([s["reading"] for s in samples], shown),
         **_times(timing, report),
         **_work(samples, dense_macs),
         "measured": True,
