@@ -19,7 +19,7 @@ class PlanRows:
     def __init__(self, plan: MatchPlan) -> None:
         """Take the plan; nothing is computed yet."""
         self.plan = plan
-        self._kept: dict[tuple[int, bool], Tensor] = {}
+        self._kept: dict[tuple[int, bool, int | None], Tensor] = {}
 
     @cached_property
     def slots(self) -> Tensor:
@@ -28,11 +28,18 @@ class PlanRows:
         offsets = torch.arange(batch, device=self.plan.keep.device)[:, None] * num_kept
         return (self.plan.slots() + offsets).flatten()
 
-    def kept(self, num_text: int = 0, text_first: bool = True) -> Tensor:
-        """Flat rows of the kept image tokens and of all text rows, text where it stands."""
-        key = (num_text, text_first)
+    def kept(self, num_text: int = 0, text_first: bool = True, sample: int | None = None) -> Tensor:
+        """Flat rows of the kept image tokens and of all text rows, text where it stands.
+
+        Args:
+            num_text: Text rows of the sequence.
+            text_first: They stand before the image rows, else after them.
+            sample: Count the rows of this sample alone; None for all samples together.
+        """
+        key = (num_text, text_first, sample)
         if key not in self._kept:
             keep, total = self.plan.keep, self.plan.num_tokens + num_text
+            keep = keep if sample is None else keep[sample : sample + 1]
             if num_text:
                 start = 0 if text_first else self.plan.num_tokens
                 text = torch.arange(start, start + num_text, device=keep.device)
