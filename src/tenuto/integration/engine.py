@@ -19,7 +19,7 @@ from tenuto.integration.history import History
 from tenuto.integration.macs import MacCounter
 from tenuto.integration.memory import BranchMemory, Key
 from tenuto.integration.pairing import coming_ratios, find_pairs, window_of
-from tenuto.integration.steps import Moment, StepTracker
+from tenuto.integration.steps import Moment, StepTracker, noise_level
 
 
 class Engine:
@@ -87,7 +87,7 @@ class Engine:
         )
         # Guidance branches may have texts of different lengths: only the image decides on a run.
         image = tuple(inputs[self._family.latents].shape)
-        moment = self._tracker.enter(_noise_level(inputs["timestep"]), image)
+        moment = self._tracker.enter(noise_level(inputs["timestep"]), image)
         if moment.is_new_run:
             self._memories.clear()
             self._stopped = None
@@ -292,8 +292,3 @@ def _with_zeros(row: tuple[float, ...], span: tuple[int, int]) -> tuple[float, .
 
 def _is_tensor(value: object) -> bool:
     return isinstance(value, Tensor)
-
-
-def _noise_level(timestep: Tensor | float) -> float:
-    """Return the timestep; of tokens with their own, those that are given clean have less."""
-    return float(timestep.max()) if isinstance(timestep, Tensor) else float(timestep)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenuto.errors import UnsupportedModelError
 from tenuto.integration.families import BlockFamily, Grid, ModelFamily, family_of
-from tenuto.integration.steps import Moment, StepTracker
+from tenuto.integration.steps import Moment, StepTracker, noise_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class _Recorder:
     def _enter(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs = {**dict(zip(self._parameters, args, strict=False)), **kwargs}
         image = tuple(inputs[self._family.latents].shape)
-        self._moment = self._tracker.enter(float(inputs["timestep"].max()), image)
+        self._moment = self._tracker.enter(noise_level(inputs["timestep"]), image)
         grid = self._family.grid_of(model, inputs)
         if not grid:
             raise UnsupportedModelError(
