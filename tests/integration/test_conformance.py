@@ -80,9 +80,7 @@ def rows_of(tokens, index):
 
 @pytest.mark.parametrize("block_index", [0, 1])
 @pytest.mark.parametrize("predict", ["none", "linear"])
-def test_tokens_that_are_computed_come_out_as_if_nothing_were_reduced(
-    tiny, block_index, predict
-):
+def test_tokens_that_are_computed_come_out_as_if_nothing_were_reduced(tiny, block_index, predict):
     block = Watched(tiny.blocks[block_index])
     num_tokens = tiny.tokens_of(block_index)
     for timestep in STEPS:

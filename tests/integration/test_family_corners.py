@@ -5,11 +5,11 @@ import re
 import pytest
 import torch
 from diffusers import SD3Transformer2DModel, UNet2DConditionModel, WanTransformer3DModel
+from tests.integration import tiny_models
 
 import tenuto
 from tenuto.errors import UnsupportedModelError
 from tenuto.integration.family import ModelFamily
-from tests.integration import tiny_models
 
 STEPS = (900.0, 700.0, 500.0)
 PARTIAL = tenuto.DiTo(schedule=(0.0, 0.5, 0.5), predict="none", scope=("attn", "ffn"))

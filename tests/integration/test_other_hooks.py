@@ -49,7 +49,9 @@ def shared_modules(tiny):
     """A block, an attention, and a feed-forward or what stands for it."""
     block = tiny.blocks[-1]
     feed_forward = next(
-        getattr(block, name) for name in ("ffn", "ff", "img_mlp", "proj_out") if hasattr(block, name)
+        getattr(block, name)
+        for name in ("ffn", "ff", "img_mlp", "proj_out")
+        if hasattr(block, name)
     )
     return [block, getattr(block, tiny.attention), feed_forward]
 

@@ -22,7 +22,7 @@ from tenuto.integration.family import BlockFamily
 from tenuto.integration.layer_hooks import LayerHooks, follow_all
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import merged, restore, stream_of, with_stream
-from tenuto.integration.rows import PlanRows, gather_sequence, scatter_sequence
+from tenuto.integration.rows import PlanRows, gather_mask, gather_sequence, scatter_sequence
 from tenuto.integration.text_rows import join_rows, split_rows
 from tenuto.integration.wrapping import ForwardWrap
 
@@ -208,7 +208,7 @@ class AttentionPlace:
         mask = inputs.get("attn_mask")
         if mask is not None:
             index = flat.view(batch, -1) % num_rows
-            inputs["attn_mask"] = _masked(mask, index, num_rows, keeps_keys_only)
+            inputs["attn_mask"] = gather_mask(mask, index, num_rows, keeps_keys_only)
         output = attention(**inputs)
         share = output.shape[2] / num_rows
         self._shares.append(share**2 if keeps_keys_only else share)
@@ -237,23 +237,6 @@ class AttentionPlace:
         if isinstance(output, tuple):
             return image, text
         return join_rows(image, text, self._family.text_first)
-
-
-def _masked(mask: Tensor, index: Tensor, num_rows: int, keys_too: bool) -> Tensor:
-    """Return a mask's rows of the kept queries, and its columns of the kept keys.
-
-    Args:
-        mask: (batch or 1, heads or 1, rows or 1, keys).
-        index: (batch, kept) rows of the kept queries.
-        num_rows: All queries.
-        keys_too: Keys are those of the kept queries.
-    """
-    mask = mask.expand(index.shape[0], *mask.shape[1:])
-    if mask.shape[2] == num_rows:
-        mask = mask.gather(2, index[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[3]))
-    if keys_too:
-        mask = mask.gather(3, index[:, None, None, :].expand(-1, mask.shape[1], mask.shape[2], -1))
-    return mask
 
 
 class _Attended(TorchFunctionMode):

@@ -25,7 +25,7 @@ def video_patch_grid(model: nn.Module, inputs: Inputs) -> Grid:
 
 
 def frames_first_grid(model: nn.Module, inputs: Inputs) -> Grid:
-    """The same with the frames before the channels; incomplete patches of frames count."""
+    """Frames, rounded up, rows and columns divided by the patch sizes in time and space."""
     config: Any = model.config
     _, frames, _, rows, columns = inputs["hidden_states"].shape
     size, frames_size = config.patch_size, config.patch_size_t or 1

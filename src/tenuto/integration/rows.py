@@ -77,3 +77,20 @@ def scatter_sequence(kept: Tensor, flat_rows: Tensor, num_rows: int) -> Tensor:
     full = kept.new_zeros(batch * num_rows, heads * head_dim)
     full.index_copy_(0, flat_rows, kept.transpose(1, 2).reshape(-1, heads * head_dim))
     return full.view(batch, num_rows, heads, head_dim).transpose(1, 2)
+
+
+def gather_mask(mask: Tensor, index: Tensor, num_rows: int, keys_too: bool) -> Tensor:
+    """Return a mask's rows of the kept queries, and its columns of the kept keys.
+
+    Args:
+        mask: (batch or 1, heads or 1, rows or 1, keys).
+        index: (batch, kept) rows of the kept queries.
+        num_rows: All queries.
+        keys_too: Keys are those of the kept queries.
+    """
+    mask = mask.expand(index.shape[0], *mask.shape[1:])
+    if mask.shape[2] == num_rows:
+        mask = mask.gather(2, index[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[3]))
+    if keys_too:
+        mask = mask.gather(3, index[:, None, None, :].expand(-1, mask.shape[1], mask.shape[2], -1))
+    return mask
