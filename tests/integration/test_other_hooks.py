@@ -6,6 +6,13 @@ from diffusers.hooks import HookRegistry, ModelHook
 
 import tenuto
 
+
+@pytest.fixture(params=["cogvideox", "flux", "sd3", "unet", "wan"])
+def family(request):
+    """One family of each way to arrange blocks and text; hooks are the same in the others."""
+    return request.param
+
+
 TECHNIQUES = {
     "default": tenuto.DiTo(warmup=1),
     "partial": tenuto.DiTo(ratio=0.5, interval=3, warmup=1),

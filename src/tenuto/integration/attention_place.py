@@ -119,7 +119,7 @@ class AttentionPlace:
         outputs = engine.forecast(self._key)
         assert outputs is not None
         if self._family.text_in_rows:
-            return join_rows(*outputs, self._family.text_first)
+            return join_rows(outputs[0], outputs[1], self._family.text_first)
         image, *text = outputs
         return (image, *text) if text else image
 

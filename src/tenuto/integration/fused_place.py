@@ -72,7 +72,7 @@ class FusedPlace:
                 self._count(1.0)
                 forecast = engine.forecast(self._key)
                 assert forecast is not None
-                return join_rows(*forecast, self._text_first)
+                return join_rows(forecast[0], forecast[1], self._text_first)
             case Partial(rows):
                 num_reduced = rows.plan.src.shape[1]
                 self._count(num_reduced / (output.shape[1] + num_reduced))

@@ -63,7 +63,7 @@ class MacCounter:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
-        leaves = {
+        leaves: dict[nn.Module, int] = {
             module: sum(prod(shape) for shape in shapes) * _fan_in(module)
             for module, shapes in self._outputs.items()
             if isinstance(module, _LAYERS)

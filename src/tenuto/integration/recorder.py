@@ -79,6 +79,7 @@ class _Recorder:
 
     def _last(self, row: BlockFamily) -> Callable[..., None]:
         def look(block: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            assert self._start is not None
             self._tell(-1, "stack", row.image_of(output) - self._start)
 
         return look
