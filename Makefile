@@ -6,7 +6,7 @@ EXTRAS := diffusers,report,eval,fast,bench,dev
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test test-all demo bench league zoo-smoke clean
+.PHONY: help setup check fix test test-all demo bench league tables zoo-smoke clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -41,6 +41,9 @@ demo: $(STAMP)  ## The main job on the embedded video model: a table and demo/re
 
 bench: $(STAMP)  ## Measured speed, memory and overhead, one script after the other
 	for script in $(filter-out benchmarks/league.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+
+tables: $(STAMP)  ## Write what the code says into the documents
+	$(BIN)/python -m tenuto.integration.family_table docs/families.md
 
 zoo-smoke: $(STAMP)  ## Train each embedded model for a minute; a killed run resumes to the bit
 	$(BIN)/python -m recipes.zoo.smoke --minutes 1

@@ -24,17 +24,20 @@ if TYPE_CHECKING:
     from tenuto import baselines, zoo
     from tenuto.algorithms.dito import DiTo
     from tenuto.integration.accelerate import Handle, accelerate
+    from tenuto.integration.families import BlockFamily, ModelFamily, register_family
     from tenuto.integration.stats import Stats
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AlreadyAcceleratedError",
+    "BlockFamily",
     "CalibrationError",
     "CaptionError",
     "DiTo",
     "Handle",
     "MissingExtraError",
+    "ModelFamily",
     "NonFiniteError",
     "ResultError",
     "Stats",
@@ -44,14 +47,18 @@ __all__ = [
     "__version__",
     "accelerate",
     "baselines",
+    "register_family",
     "zoo",
 ]
 
 _MODULE_OF_NAME = {
+    "BlockFamily": "tenuto.integration.families",
     "DiTo": "tenuto.algorithms.dito",
     "Handle": "tenuto.integration.accelerate",
+    "ModelFamily": "tenuto.integration.families",
     "Stats": "tenuto.integration.stats",
     "accelerate": "tenuto.integration.accelerate",
+    "register_family": "tenuto.integration.families",
 }
 _SUBPACKAGES = frozenset({"baselines", "zoo"})
 

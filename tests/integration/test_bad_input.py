@@ -24,8 +24,10 @@ from tenuto.integration.calibration import (
 )
 
 SUPPORTED = (
-    "['DiTTransformer2DModel', 'FluxTransformer2DModel', 'PixArtTransformer2DModel', "
-    "'SD3Transformer2DModel', 'WanTransformer3DModel']"
+    "['CogVideoXTransformer3DModel', 'DiTTransformer2DModel', 'FluxTransformer2DModel', "
+    "'HunyuanVideoTransformer3DModel', 'LTXVideoTransformer3DModel', 'MochiTransformer3DModel', "
+    "'PixArtTransformer2DModel', 'QwenImageTransformer2DModel', 'SD3Transformer2DModel', "
+    "'UNet2DConditionModel', 'WanTransformer3DModel']"
 )
 
 
@@ -35,8 +37,8 @@ def test_an_unsupported_model_is_named_with_the_supported_ones():
 
 
 def test_a_pipeline_without_a_transformer_is_refused():
-    with pytest.raises(UnsupportedModelError, match="must have a transformer, got SimpleNamespace"):
-        tenuto.accelerate(SimpleNamespace(unet=nn.Linear(1, 1)), tenuto.DiTo())
+    with pytest.raises(UnsupportedModelError, match="transformer or unet, got SimpleNamespace"):
+        tenuto.accelerate(SimpleNamespace(vae=nn.Linear(1, 1)), tenuto.DiTo())
 
 
 def test_a_pipeline_with_an_unsupported_transformer_is_refused():

@@ -6,6 +6,13 @@ from diffusers.hooks import HookRegistry, ModelHook
 
 import tenuto
 
+
+@pytest.fixture(params=["cogvideox", "flux", "sd3", "unet", "wan"])
+def family(request):
+    """One family of each way to arrange blocks and text; hooks are the same in the others."""
+    return request.param
+
+
 TECHNIQUES = {
     "default": tenuto.DiTo(warmup=1),
     "partial": tenuto.DiTo(ratio=0.5, interval=3, warmup=1),
@@ -49,7 +56,9 @@ def shared_modules(tiny):
     """A block, an attention, and a feed-forward or what stands for it."""
     block = tiny.blocks[-1]
     feed_forward = next(
-        getattr(block, name) for name in ("ffn", "ff", "proj_out") if hasattr(block, name)
+        getattr(block, name)
+        for name in ("ffn", "ff", "img_mlp", "proj_out")
+        if hasattr(block, name)
     )
     return [block, getattr(block, tiny.attention), feed_forward]
 

@@ -1,7 +1,4 @@
-"""What the documents state of the code, checked against the code.
-
-`python tests/project/test_docs.py` prints the table of families for docs/integration.md.
-"""
+"""What the documents state of the code, checked against the code."""
 
 import json
 import re
@@ -15,7 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
-BEGIN, END = "<!-- families: begin -->\n", "<!-- families: end -->\n"
 
 each_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS]
@@ -24,41 +20,6 @@ each_document = pytest.mark.parametrize(
 
 def text_of(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
-
-
-def families_table() -> str:
-    """The supported transformers as a Markdown table: one row a block class."""
-    from tenuto.integration.families import FAMILIES
-
-    lines = [
-        "| transformer | blocks | self-attention | cross-attention | feed-forward | text in the "
-        "attention | token grid | dense with |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for family in FAMILIES.values():
-        for row in family.blocks:
-            feed_forward = (row.feed_forward,) if row.feed_forward else row.fused or ()
-            joint = (row.joint or "none").replace("_", " ")
-            grid = (family.grid.__doc__ or "").splitlines()[0].rstrip(".")
-            cells = [
-                f"`{family.model_class}`",
-                f"`{row.blocks}`: `{row.block_class}`",
-                f"`{row.self_attention}`",
-                f"`{row.cross_attention}`" if row.cross_attention else "",
-                " and ".join(f"`{name}`" for name in feed_forward)
-                + (", fused with the attention" if row.fused else ""),
-                joint + (", text in rows" if row.text_in_rows else ""),
-                grid[0].lower() + grid[1:],
-                ", ".join(f"`{name}`" for name in family.residual_inputs),
-            ]
-            lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |"))
-    return "\n".join(lines) + "\n"
-
-
-def test_the_table_of_families_is_the_codes() -> None:
-    shown = text_of("integration.md").split(BEGIN)[1].split(END)[0]
-
-    assert shown == families_table()
 
 
 def keys_under(heading: str) -> set[str]:
@@ -241,7 +202,3 @@ def test_every_folder_and_module_of_the_package_has_a_place_in_the_layout() -> N
     ]
 
     assert [part for part in parts if f"`{part}`" not in layout] == []
-
-
-if __name__ == "__main__":
-    print(families_table(), end="")

@@ -10,10 +10,24 @@ from tenuto.algorithms.matching import (
     match_tokens,
     matching_macs,
     nearest_destinations,
+    num_reduced_of,
     window_members,
 )
 
 few_examples = settings(max_examples=20)
+
+
+@given(st.integers(1, 200_000), st.data())
+def test_a_ratio_of_whole_tokens_loses_none_of_them(num_tokens, data):
+    wanted = data.draw(st.integers(0, num_tokens - 1))
+
+    assert num_reduced_of(num_tokens, wanted / num_tokens) == wanted
+    assert num_reduced_of(num_tokens, (wanted + 0.5) / num_tokens) == wanted
+
+
+def test_hundredths_of_hundreds_of_tokens_are_whole():
+    for hundredths in range(100):
+        assert num_reduced_of(200, hundredths / 100) == 2 * hundredths
 
 
 @st.composite

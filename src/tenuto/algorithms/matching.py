@@ -7,7 +7,7 @@ outputs of an earlier one (DiTo, ORBIS).
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import floor, prod
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ def match_tokens(
     densest: bool = False,
     penalty: FrequencyPenalty | None = None,
 ) -> MatchPlan:
-    """Reduce the ``int(ratio * tokens)`` tokens that resemble a window's destination the most.
+    """Reduce the ``floor(ratio * tokens)`` tokens that resemble a window's destination the most.
 
     Cosine similarity. Ties go to the lowest index. Tokens outside complete windows can be reduced
     but are never destinations.
@@ -116,6 +116,17 @@ def matching_macs(num_tokens: int, num_windows: int, channels: int) -> int:
     return (num_tokens - num_windows) * num_windows * channels
 
 
+def num_reduced_of(num_tokens: int, ratio: float) -> int:
+    """Return how many of the tokens a ratio reduces, rounded down.
+
+    A product that misses a whole number by rounding alone counts as that number.
+
+    >>> int(100 * 0.29), num_reduced_of(100, 0.29)
+    (28, 29)
+    """
+    return floor(num_tokens * ratio * (1 + 1e-12))
+
+
 def check_reducible(
     num_tokens: int, grid: tuple[int, ...], window: tuple[int, ...], ratio: float
 ) -> int:
@@ -129,7 +140,7 @@ def check_reducible(
     if len(window) != len(grid) or any(w > g for w, g in zip(window, grid, strict=False)):
         raise ValueError(f"`window` must fit into the token grid {grid}, got {window}")
     num_windows = prod(g // w for g, w in zip(grid, window, strict=True))
-    num_reduced = int(num_tokens * ratio)
+    num_reduced = num_reduced_of(num_tokens, ratio)
     if not 0 <= num_reduced <= num_tokens - num_windows:
         reachable = 1 - num_windows / num_tokens
         raise ValueError(

@@ -1,5 +1,6 @@
 """`accelerate` a pipeline or transformer: check everything, then hook every place."""
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -15,6 +16,7 @@ from tenuto.integration.calibration import Calibration, load_calibration
 from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily, ModelFamily, family_of
 from tenuto.integration.fused_place import FusedPlace
+from tenuto.integration.grid_watch import GridWatch
 from tenuto.integration.guide_place import GuidePlace
 from tenuto.integration.handle import Accelerated, Handle, is_accelerated
 from tenuto.integration.memory import Key
@@ -23,8 +25,10 @@ from tenuto.integration.steps import StepTracker
 
 Technique = DiTo | ToMeSD
 Place = AttentionPlace | BlockPlace | FusedPlace | GuidePlace | RowPlace
+_FOLLOWING = AttentionPlace | FusedPlace | GuidePlace
+"""Places with hooks on single layers, which adapters may wrap."""
 
-_DENOISERS = ("transformer", "transformer_2")
+_DENOISERS = ("transformer", "transformer_2", "unet")
 
 
 def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) -> Handle:
@@ -91,7 +95,7 @@ def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
     models = [model for model in found if isinstance(model, nn.Module)]
     if not models:
         raise UnsupportedModelError(
-            f"`pipe_or_model` must have a transformer, got {type(pipe_or_model).__name__}"
+            f"`pipe_or_model` must have a transformer or unet, got {type(pipe_or_model).__name__}"
         )
     return models
 
@@ -134,16 +138,11 @@ def _check_fit(
     """Raise where the calibration or the schedule is for another model."""
     if calibration is not None:
         calibration.check_model(model)
-    rows = _rows(model, family)
+    rows = family.blocks_of(model)
     if isinstance(reduction.schedule, Table):
         for step_index in range(len(reduction.schedule.steps)):
             reduction.schedule.row(step_index, len(rows))
     _check_fitted(reduction, _spans(reduction, rows))
-
-
-def _rows(model: nn.Module, family: ModelFamily) -> list[tuple[BlockFamily, nn.Module]]:
-    """Return all blocks in the order in which they run, each with its row of the table."""
-    return [(row, block) for row in family.blocks for block in getattr(model, row.blocks)]
 
 
 def _hook(
@@ -158,20 +157,30 @@ def _hook(
     def scheduler() -> Any:
         return getattr(pipe, "scheduler", None)
 
-    rows = _rows(model, family)
+    rows = family.blocks_of(model)
     spans = _spans(reduction, rows)
     engine = Engine(model, family, reduction, StepTracker(scheduler), bool(spans))
     if calibration is not None:
         engine.check_run = lambda moment: calibration.check_run(moment.num_steps, scheduler())
     places = _places(engine, rows, spans)
     engine.counters.modules_hooked = len(places)
+    grids = GridWatch(engine, model, family)
+
+    def follow(*_: object) -> None:
+        moved = [place.follow() for place in places if isinstance(place, _FOLLOWING)]
+        if any(moved):  # a LoRA came or went: other layers, other operations
+            engine.counters.tables.clear()
+
     root = [
+        model.register_forward_pre_hook(follow),
         model.register_forward_pre_hook(engine.enter, with_kwargs=True),
         model.register_forward_hook(engine.leave),
         model.register_forward_hook(lambda *_: engine.abort(), always_call=True),
     ]
     return Accelerated(
-        model, engine, tuple([place.remove for place in places] + [hook.remove for hook in root])
+        model,
+        engine,
+        tuple(each.remove for each in (*places, grids, *root)),
     )
 
 
@@ -193,7 +202,7 @@ def _spans(
     reduction: Reduction, rows: list[tuple[BlockFamily, nn.Module]]
 ) -> tuple[tuple[int, int], ...]:
     """Return the runs of blocks that are forecast as one, over all steps."""
-    covers_all = all(_parts_of(row) <= reduction.parts for row, _ in rows)
+    covers_all = all(row.chained and _parts_of(row) <= reduction.parts for row, _ in rows)
     if reduction.predict_at != "blocks" or reduction.predict == "none" or not covers_all:
         return ()
     schedule, num_blocks = reduction.schedule, len(rows)
@@ -225,19 +234,27 @@ def _places_of_block(engine: Engine, row: BlockFamily, block: nn.Module, index: 
         places.append(
             AttentionPlace(engine, attention, row, key, pairs_key("self"), compact=is_fused)
         )
-        if is_fused and row.fused is not None:
-            places.append(FusedPlace(engine, block, row.fused, key, pairs_key("self")))
+        if is_fused:
+            places.append(FusedPlace(engine, block, row, key, pairs_key("self")))
+        if (second := _part(block, row.image_attention)) is not None:
+            alone = replace(row, joint=None)
+            key = (index, "self2")
+            places.append(AttentionPlace(engine, second, alone, key, pairs_key("self2")))
     elif guide == "attn":
-        places.append(GuidePlace(engine, attention, index))
-    if "cross" in parts and row.cross_attention:
-        module = getattr(block, row.cross_attention)
+        places.append(GuidePlace(engine, block, row.self_attention, index, row.text_first))
+    if "cross" in parts and (module := _part(block, row.cross_attention)) is not None:
         places.append(RowPlace(engine, module, (index, "cross"), pairs_key("cross")))
-    if "ffn" in parts and row.feed_forward:
-        module = getattr(block, row.feed_forward)
-        places.append(RowPlace(engine, module, (index, "ffn"), pairs_key("ffn")))
+    if "ffn" in parts and (module := _part(block, row.feed_forward)) is not None:
+        key, text_first = (index, "ffn"), row.text_first
+        places.append(RowPlace(engine, module, key, pairs_key("ffn"), text_first))
     elif guide == "ffn" and (name := row.feed_forward or (row.fused and row.fused[1])):
-        places.append(GuidePlace(engine, getattr(block, name), index))
+        places.append(GuidePlace(engine, block, name, index, row.text_first))
     if row.fused is not None and not is_fused and "ffn" in parts:
         reason = "feed-forward fused with the attention: `scope` must name both"
         engine.idle_places[reason] = engine.idle_places.get(reason, 0) + 1
     return places
+
+
+def _part(block: nn.Module, name: str | None) -> nn.Module | None:
+    """Return a part of a block, None where this kind of block or this block has none."""
+    return None if name is None else getattr(block, name, None)

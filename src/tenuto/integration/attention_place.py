@@ -10,20 +10,20 @@ its own pairs whatever the family.
 from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.hooks import RemovableHandle
 
 from tenuto.algorithms.restore import gather_rows
 from tenuto.errors import UnsupportedModelError
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
-from tenuto.integration.families import BlockFamily
+from tenuto.integration.family import BlockFamily
+from tenuto.integration.layer_hooks import LayerHooks, follow_all
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import merged, restore, stream_of, with_stream
-from tenuto.integration.rows import PlanRows, gather_sequence, scatter_sequence
+from tenuto.integration.rows import PlanRows, gather_mask, gather_sequence, scatter_sequence
+from tenuto.integration.text_rows import join_rows, split_rows
 from tenuto.integration.wrapping import ForwardWrap
 
 
@@ -46,34 +46,36 @@ class AttentionPlace:
         self._engine, self._module, self._family = engine, module, family
         self._key, self._pairs_key, self._compact = key, pairs_key, compact
         self._rows: PlanRows | None = None
-        self._num_text = 0
         self._stream: Tensor | None = None
         self._gathered: Tensor | None = None
-        self._num_attended = 0
-        has_output = getattr(module, "to_out", None) is not None
-        self._output: nn.Module | None = module.to_out[0] if has_output else None  # type: ignore[index]
-        # Kept rows need no place among all rows where the processor hands them straight on.
-        self._stays_compact = compact or (has_output and family.joint is None)
+        self._shares: list[float] = []  # of the attention core, one for each product
+        self._saved: dict[str, float] = {}
         names = ("to_q",) if engine.reduction.keys == "all" else ("to_q", "to_k", "to_v")
-        self._reduced: dict[nn.Module, str] = {getattr(module, name): name for name in names}
-        self._hooks = self._hook_projections()
+        self._layers = {name: self._hooked(name, self._scatter) for name in names}
+        self._has_output = getattr(module, "to_out", None) is not None
+        if self._has_output:
+            self._layers["to_out.0"] = self._hooked("to_out.0", self._restore)
+        # Kept rows need no place among all rows where the processor hands them straight on.
+        self._stays_compact = compact or (self._has_output and family.joint is None)
         self._wrap = ForwardWrap(module, self._run)
+
+    def follow(self) -> bool:
+        """Hook layers that another library put in the places of the hooked ones."""
+        return follow_all(tuple(self._layers.values()))
 
     def remove(self) -> None:
         """Unhook."""
         self._wrap.remove()
-        for hook in self._hooks:
-            hook.remove()
+        for hooks in self._layers.values():
+            hooks.remove()
 
-    def _hook_projections(self) -> list[RemovableHandle]:
-        hooks = []
-        for layer in self._reduced:
-            hooks.append(layer.register_forward_pre_hook(self._gather))
-            hooks.append(layer.register_forward_hook(self._scatter))
-        if self._output is not None:
-            hooks.append(self._output.register_forward_pre_hook(self._gather))
-            hooks.append(self._output.register_forward_hook(self._restore))
-        return hooks
+    def _hooked(self, name: str, after: Callable[[str, Tensor], Tensor | None]) -> LayerHooks:
+        return LayerHooks(
+            self._module,
+            name,
+            lambda layer, args: self._gather(name, args[0]),
+            lambda layer, args, output: after(name, output),
+        )
 
     def _run(self, inner: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         engine = self._engine
@@ -90,7 +92,8 @@ class AttentionPlace:
     def _dense(self, output: Any, reason: str) -> Any:
         """Let the engine learn from a dense output; it goes on untouched."""
         engine = self._engine
-        if engine.reduction.guide in ("module", "attn"):
+        guide, part = engine.reduction.guide, self._key[1]
+        if guide == "module" or (guide == "attn" and part != "self2"):
             engine.match(self._pairs_key, self._key[0], self._streams(output)[0])
         if not self._compact:  # else the fused projection counts and remembers for both
             engine.counters.dense(reason)
@@ -104,18 +107,19 @@ class AttentionPlace:
         if not self._family.text_in_rows:
             return (output,)
         assert self._engine.call is not None
-        num_text = output.shape[1] - self._engine.call.num_tokens
-        return (output[:, num_text:], output[:, :num_text])
+        num_tokens = self._engine.call.tokens_of(self._key[0])
+        return split_rows(output, num_tokens, self._family.text_first)
 
     def _predicted(self, stream: Tensor) -> Any:
         engine = self._engine
         if self._compact:
-            return stream[:, :0]
+            nothing = stream[:, :0]
+            return nothing if self._family.text_in_rows else (nothing, nothing)
         engine.counters.skipped(self._module)
         outputs = engine.forecast(self._key)
         assert outputs is not None
         if self._family.text_in_rows:
-            return torch.cat([outputs[1], outputs[0]], 1)
+            return join_rows(outputs[0], outputs[1], self._family.text_first)
         image, *text = outputs
         return (image, *text) if text else image
 
@@ -128,65 +132,74 @@ class AttentionPlace:
     ) -> Any:
         """Run the module's own code, its projections and attention product on fewer rows."""
         stream = stream_of(args, kwargs)
-        self._num_text = stream.shape[1] - rows.plan.num_tokens
         if self._engine.reduction.merge:
-            stream = merged(stream, rows)
+            stream = merged(stream, rows, self._family.text_first)
             args, kwargs = with_stream(args, kwargs, stream)
-        self._rows, self._num_attended = rows, 0
-        self._gathered = gather_rows(stream, rows.kept(self._num_text))
+        self._rows, self._shares, self._saved = rows, [], {}
+        self._gathered = gather_rows(stream, self._kept(rows, stream.shape[1]))
         self._stream = stream
         try:
             with _Attended(self._attend):
                 output = inner(*args, **kwargs)
         finally:
             self._rows = self._gathered = self._stream = None
-        if self._num_attended == 0:
+        if not self._shares:
             raise UnsupportedModelError(
                 f"{type(self._module).__name__} must call torch's scaled_dot_product_attention "
                 "(set the attention backend to 'native')"
             )
-        if self._output is None and not self._compact:
-            output = self._restored(output, rows)
-        return output
+        self._count()
+        return output if self._has_output or self._compact else self._restored(output, rows)
 
-    def _gather(self, layer: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def _kept(self, rows: PlanRows, num_rows: int, sample: int | None = None) -> Tensor:
+        """Return the flat rows that are computed of a sequence with or without text rows."""
+        return rows.kept(num_rows - rows.plan.num_tokens, self._family.text_first, sample)
+
+    def _gather(self, name: str, rows: Tensor) -> tuple[Any, ...] | None:
         """Before a projection: its kept rows."""
         if self._rows is None:
             return None
-        rows = args[0]
+        is_compact = name == "to_out.0" and self._stays_compact
+        num_reduced = self._rows.plan.src.shape[1]
+        self._saved[name] = num_reduced / (rows.shape[1] + is_compact * num_reduced)
+        if is_compact:
+            return None
         if rows is self._stream:
             return (self._gathered,)
-        if layer is self._output and self._stays_compact:
-            return None
-        num_text = rows.shape[1] - self._rows.plan.num_tokens
-        return (gather_rows(rows, self._rows.kept(num_text)),)
+        return (gather_rows(rows, self._kept(self._rows, rows.shape[1])),)
 
-    def _scatter(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
+    def _scatter(self, name: str, output: Tensor) -> Tensor | None:
         """After a projection of the input: kept rows among zeros, or among held ones."""
-        held_key = (self._key[0], self._reduced[layer])
+        held_key = (self._key[0], f"{self._key[1]} {name}")
         engine = self._engine
-        holds = engine.reduction.keys == "held" and held_key[1] != "to_q"
+        holds = engine.reduction.keys == "held" and name != "to_q"
         if self._rows is None:
             if holds and engine.call is not None:
-                engine.call.memory.held[held_key] = output.detach()
+                # A copy: some processors write the position embedding into what they project.
+                engine.call.memory.held[held_key] = output.detach().clone()
             return None
-        flat = self._rows.kept(self._num_text)
+        num_rows = output.shape[1] + self._rows.plan.src.shape[1]
         if holds:
             assert engine.call is not None
             full = engine.call.memory.held[held_key].clone().view(-1, output.shape[-1])
         else:
-            num_rows = output.shape[0] * (self._rows.plan.num_tokens + self._num_text)
-            full = output.new_zeros(num_rows, output.shape[-1])
+            full = output.new_zeros(output.shape[0] * num_rows, output.shape[-1])
+        flat = self._kept(self._rows, num_rows)
         full.index_copy_(0, flat, output.reshape(-1, output.shape[-1]))
         return full.view(output.shape[0], -1, output.shape[-1])
 
     def _attend(self, attention: Callable[..., Tensor], inputs: dict[str, Any]) -> Tensor:
         """Compute the attention product for kept and text queries."""
         assert self._rows is not None
-        self._num_attended += 1
-        num_rows = inputs["query"].shape[2]
-        num_text = num_rows - self._rows.plan.num_tokens
-        flat = self._rows.kept(num_text, self._family.joint != "image_first")
+        batch, _, num_rows, _ = inputs["query"].shape
+        if inputs["key"].shape[2] != num_rows:
+            raise UnsupportedModelError(
+                f"{type(self._module).__name__} must attend to its own rows alone, got other keys "
+                "(an IP-Adapter must be unloaded)"
+            )
+        # Some processors attend sample by sample, each with its own count of text rows.
+        is_looped = batch == 1 and self._rows.plan.keep.shape[0] > 1
+        flat = self._kept(self._rows, num_rows, len(self._shares) if is_looped else None)
         inputs["query"] = gather_sequence(inputs["query"], flat)
         keeps_keys_only = self._engine.reduction.keys == "kept"
         if keeps_keys_only:
@@ -194,46 +207,36 @@ class AttentionPlace:
             inputs["value"] = gather_sequence(inputs["value"], flat)
         mask = inputs.get("attn_mask")
         if mask is not None:
-            inputs["attn_mask"] = self._masked(mask, flat, num_rows, keeps_keys_only)
+            index = flat.view(batch, -1) % num_rows
+            inputs["attn_mask"] = gather_mask(mask, index, num_rows, keeps_keys_only)
         output = attention(**inputs)
-        self._count(output.shape[2] / num_rows, keeps_keys_only)
+        share = output.shape[2] / num_rows
+        self._shares.append(share**2 if keeps_keys_only else share)
         return output if self._stays_compact else scatter_sequence(output, flat, num_rows)
 
-    def _masked(self, mask: Tensor, flat: Tensor, num_rows: int, keys_too: bool) -> Tensor:
-        """Return the mask's rows of kept queries, and its columns of kept keys."""
-        assert self._rows is not None
-        batch = self._rows.plan.keep.shape[0]
-        index = flat.view(batch, -1) % num_rows  # (batch, kept)
-        mask = mask.expand(batch, *mask.shape[1:])
-        if mask.shape[2] == num_rows:
-            rows = index[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[3])
-            mask = mask.gather(2, rows)
-        if keys_too:
-            columns = index[:, None, None, :].expand(-1, mask.shape[1], mask.shape[2], -1)
-            mask = mask.gather(3, columns)
-        return mask
-
-    def _count(self, queries_share: float, keeps_keys_only: bool) -> None:
+    def _count(self) -> None:
         """Count what was saved: kept rows of the projections, kept part of the score matrix."""
-        assert self._rows is not None
-        plan = self._rows.plan
-        rows_saved = plan.src.shape[1] / (plan.num_tokens + self._num_text)
-        core = queries_share * (queries_share if keeps_keys_only else 1.0)
-        layers = [*self._reduced, *([] if self._output is None else [self._output])]
-        savings = {layer: (rows_saved, 0.0) for layer in layers}
-        self._engine.counters.reduced({**savings, self._module: (0.0, 1.0 - core)})
+        savings = {
+            part: (share, 0.0)
+            for name, share in self._saved.items()
+            for part in self._layers[name].layer.modules()
+        }
+        core = 1.0 - sum(self._shares) / len(self._shares)
+        self._engine.counters.reduced({**savings, self._module: (0.0, core)})
 
-    def _restore(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
+    def _restore(self, name: str, output: Tensor) -> Tensor | None:
         """After the output projection: all rows."""
         if self._rows is None:
             return None
-        return restore(self._engine, self._key, self._rows, output)
+        return restore(self._engine, self._key, self._rows, output, self._family.text_first)
 
-    def _restored(self, output: Tensor, rows: PlanRows) -> Tensor:
+    def _restored(self, output: Any, rows: PlanRows) -> Any:
         """Restore the image rows of an attention that has no output projection."""
-        text, image = output[:, : self._num_text], output[:, self._num_text :]
-        kept = gather_rows(image, rows.kept())
-        return torch.cat([text, restore(self._engine, self._key, rows, kept)], 1)
+        image, text = self._streams(output)
+        image = restore(self._engine, self._key, rows, gather_rows(image, rows.kept()))
+        if isinstance(output, tuple):
+            return image, text
+        return join_rows(image, text, self._family.text_first)
 
 
 class _Attended(TorchFunctionMode):

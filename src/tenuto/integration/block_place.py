@@ -73,9 +73,7 @@ class BlockPlace:
 
     def _output_streams(self, output: Any) -> tuple[Tensor, ...]:
         """Image stream out of the block, and text stream where it goes on."""
-        if self._family.returns == "image":
-            return (output,)
-        text, image = output
+        image, text = self._family.image_of(output), self._family.text_of(output)
         return (image,) if text is None else (image, text)
 
     def _skipped(self, span: tuple[int, int], streams: tuple[Tensor, ...]) -> Any:
@@ -87,7 +85,7 @@ class BlockPlace:
             assert increments is not None
             grown = tuple(s + i for s, i in zip(streams, increments, strict=False))
             streams = grown + streams[len(grown) :]
-        return streams[0] if self._family.returns == "image" else (streams[1], streams[0])
+        return self._family.output_of(*streams)
 
     def _observe(self, output: Any) -> None:
         """Let the engine learn from a block that ran."""

@@ -1,6 +1,7 @@
 """What one call of the transformer is about, and what its places do in it."""
 
 from dataclasses import dataclass, field
+from math import prod
 
 from torch import Tensor
 
@@ -45,7 +46,10 @@ class Call:
         row: Ratio of each block at this step.
         next_ratios: Of each block, the largest partial ratio up to its next dense step, 0 if none.
         dense_reason: Why blocks with ratio 0 run dense.
-        grid: Token grid.
+        grid: Token grid; empty where blocks have grids of their own.
+        num_tokens: Tokens of it.
+        grids: Token grids of blocks that have their own.
+        unfit: Blocks whose grid is too small for the ratio.
         skip: For blocks inside a predicted span, its (first, last) block.
         decisions: Made so far, by place.
         inputs: Image stream into each block, where tokens are matched on it.
@@ -63,6 +67,16 @@ class Call:
     decisions: dict[Key, Decision] = field(default_factory=dict)
     inputs: dict[int, Tensor] = field(default_factory=dict)
     starts: dict[tuple[int, int], tuple[Tensor, ...]] = field(default_factory=dict)
+    grids: dict[int, Grid] = field(default_factory=dict)
+    unfit: set[int] = field(default_factory=set)
+
+    def grid_of(self, block_index: int) -> Grid:
+        """Return the token grid of a block."""
+        return self.grids.get(block_index, self.grid)
+
+    def tokens_of(self, block_index: int) -> int:
+        """Return the image tokens of a block."""
+        return prod(self.grid_of(block_index))
 
 
 def span_key(first: int, last: int) -> Key:

@@ -1,13 +1,14 @@
 """One accelerated transformer: decide for each place and call, remember, count."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tenuto.algorithms.matching import check_reducible
+from tenuto.algorithms.matching import check_reducible, num_reduced_of
 from tenuto.algorithms.reduction import Reduction
 from tenuto.algorithms.schedule import predicted_spans
 from tenuto.errors import NonFiniteError
@@ -18,7 +19,7 @@ from tenuto.integration.history import History
 from tenuto.integration.macs import MacCounter
 from tenuto.integration.memory import BranchMemory, Key
 from tenuto.integration.pairing import coming_ratios, find_pairs, window_of
-from tenuto.integration.steps import Moment, StepTracker
+from tenuto.integration.steps import Moment, StepTracker, noise_level
 
 
 class Engine:
@@ -46,7 +47,7 @@ class Engine:
             predicts_blocks: Runs of blocks with ratio 1 are forecast as one.
         """
         self.reduction = reduction
-        self.num_blocks = sum(len(getattr(model, row.blocks)) for row in family.blocks)
+        self.num_blocks = len(family.blocks_of(model))
         self.counters = Counters()
         self.call: Call | None = None
         self.is_paused = False
@@ -64,6 +65,7 @@ class Engine:
         self._shapes: tuple[object, ...] = ()
         self._stopped: str | None = None
         self._reduced_before = 0
+        self._is_passed_by = False
         self.check_run: Callable[[Moment], None] = lambda moment: None
 
     def reset(self) -> None:
@@ -84,26 +86,36 @@ class Engine:
             (name, tuple(value.shape)) for name, value in inputs.items() if _is_tensor(value)
         )
         # Guidance branches may have texts of different lengths: only the image decides on a run.
-        image = tuple(inputs["hidden_states"].shape)
-        moment = self._tracker.enter(_first_value(inputs["timestep"]), image)
+        image = tuple(inputs[self._family.latents].shape)
+        moment = self._tracker.enter(noise_level(inputs["timestep"]), image)
         if moment.is_new_run:
             self._memories.clear()
             self._stopped = None
             self._reduced_before = self.counters.calls_reduced
             self.check_run(moment)
-        self.call = self._begin(moment, inputs)
+        grid = self._family.grid_of(model, inputs)
+        if grid is None:
+            self._is_passed_by = True
+            reason = "image rows do not match one token grid"
+            self.counters.dense(reason, self.counters.modules_hooked)
+        else:
+            self.call = self._begin(moment, inputs, grid)
         self._count_dense(model, args, kwargs)
 
     def leave(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """After the model ran to its end: count, and see that the numbers are sound."""
         del args
         call, self.call = self.call, None
-        if call is None:
+        if call is None and not self._is_passed_by:
             return
         if self._counting is not None:
             self.counters.tables[self._shapes] = self._counting.stop()
             self._counting = None
         self._tracker.leave()
+        self._is_passed_by = False
+        if call is None:
+            self.counters.call_done(self._shapes, 0)
+            return
         for reason, places in self.idle_places.items():
             self.counters.dense(reason, places)
         self.counters.call_done(self._shapes, sum(m.state_bytes for m in self._memories.values()))
@@ -120,6 +132,7 @@ class Engine:
             self._counting.stop()
             self._counting = None
         self.call = None
+        self._is_passed_by = False
         self.counters.call_lost()
 
     # What the places ask and report.
@@ -166,19 +179,32 @@ class Engine:
             features: (batch, tokens, channels) of image tokens.
         """
         assert self.call is not None
+        if block_index in self.call.unfit:
+            return
         ratio = self.call.next_ratios[block_index]
         find_pairs(self.call, self.reduction, self.counters, key, features, ratio)
 
+    def see_grid(self, blocks: Sequence[int], grid: Grid) -> None:
+        """Note the token grid of blocks that have their own, before they run."""
+        if self.call is None:
+            return
+        self.call.grids.update(dict.fromkeys(blocks, grid))
+        try:
+            self._check_reducible(grid)
+        except ValueError:
+            self.call.unfit.update(blocks)
+
     # How.
 
-    def _begin(self, moment: Moment, inputs: Mapping[str, Any]) -> Call:
+    def _check_reducible(self, grid: Grid) -> None:
+        for ratio in self.reduction.schedule.ratios():
+            if 0 < ratio < 1:
+                check_reducible(prod(grid), grid, window_of(self.reduction, grid), ratio)
+
+    def _begin(self, moment: Moment, inputs: Mapping[str, Any], grid: Grid) -> Call:
         """Look up the ratios of this step, and replace by 0 what cannot be done."""
-        grid = self._family.grid(self._model, inputs)
-        num_tokens = _product(grid)
-        if moment.is_new_run:
-            for ratio in self.reduction.schedule.ratios():
-                if 0 < ratio < 1:
-                    check_reducible(num_tokens, grid, window_of(self.reduction, grid), ratio)
+        if moment.is_new_run and grid:
+            self._check_reducible(grid)
         memory = self._memories.setdefault(moment.branch, BranchMemory())
         row = self.reduction.schedule.row(moment.step_index, self.num_blocks)
         reason = "dense step of the schedule"
@@ -201,7 +227,7 @@ class Engine:
             coming_ratios(self.reduction, moment.step_index, self.num_blocks),
             reason,
             grid,
-            num_tokens,
+            prod(grid),
             skip,
         )
 
@@ -209,6 +235,8 @@ class Engine:
         ratio = call.row[key[0]]
         if ratio == 0:
             return Dense(call.dense_reason)
+        if ratio < 1 and key[0] in call.unfit:
+            return Dense("token grid too small for the ratio")
         if self.reduction.predict != "none":
             history = call.memory.histories.get(key)
             if history is None or history.is_empty:
@@ -221,7 +249,9 @@ class Engine:
         pairs = call.memory.pairs.get(pairs_key)
         if pairs is None:
             return Dense("no pairs yet")
-        return Partial(pairs.rows(int(call.num_tokens * ratio), call.moment.step_index))
+        return Partial(
+            pairs.rows(num_reduced_of(call.tokens_of(key[0]), ratio), call.moment.step_index)
+        )
 
     def _count_dense(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make sure that the operations of a dense call with these shapes are known."""
@@ -229,8 +259,7 @@ class Engine:
             return
         counter = MacCounter(model)
         counter.start()
-        assert self.call is not None
-        if not any(self.call.row):
+        if self.call is None or not any(self.call.row):
             self._counting = counter  # this call is dense itself: `leave` stops the counter
             return
         # A technique that reduces its very first call: one dense forward more, for the count alone.
@@ -261,16 +290,5 @@ def _with_zeros(row: tuple[float, ...], span: tuple[int, int]) -> tuple[float, .
     return tuple(0.0 if span[0] <= b <= span[1] else ratio for b, ratio in enumerate(row))
 
 
-def _product(grid: Grid) -> int:
-    total = 1
-    for axis in grid:
-        total *= axis
-    return total
-
-
 def _is_tensor(value: object) -> bool:
     return isinstance(value, Tensor)
-
-
-def _first_value(timestep: Tensor | float) -> float:
-    return float(timestep.flatten()[0]) if isinstance(timestep, Tensor) else float(timestep)

@@ -1,164 +1,228 @@
-"""The supported transformers: where their parts are and what goes in and out. One row a family."""
+"""The supported transformers, one row a family; `register_family` adds one."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from torch import Tensor, nn
+from torch import nn
 
 from tenuto.errors import UnsupportedModelError
+from tenuto.integration import grids
+from tenuto.integration.family import BlockFamily, Grid, ModelFamily
+from tenuto.integration.family_check import check_blocks
 
-Grid = tuple[int, ...]
-Inputs = Mapping[str, Any]
-"""Arguments of a transformer's forward, by name."""
+__all__ = ["FAMILIES", "BlockFamily", "Grid", "ModelFamily", "family_of", "register_family"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockFamily:
-    """One block class.
-
-    Attributes:
-        blocks: Attribute of the transformer that lists the blocks.
-        block_class: Its class name.
-        returns: What a block returns: image stream alone, or with the text stream before it.
-        self_attention: Attribute with the self- or joint attention.
-        cross_attention: Attribute with the cross-attention, None if there is none.
-        feed_forward: Attribute with the image stream's feed-forward, None if it is fused.
-        joint: Where text stands in the attended sequence, None if text is not in it.
-        text_in_rows: The attention's input rows are text and image together.
-        fused: Attributes of up- and down-projection where attention and feed-forward share one
-            output projection.
-    """
-
-    blocks: str
-    block_class: str
-    returns: Literal["image", "text_image"] = "image"
-    self_attention: str
-    cross_attention: str | None = None
-    feed_forward: str | None = None
-    joint: Literal["text_first", "image_first"] | None = None
-    text_in_rows: bool = False
-    fused: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFamily:
-    """One transformer class.
-
-    Attributes:
-        model_class: Its class name.
-        blocks: Its block classes in the order in which they run.
-        grid: Token grid, row-major, from the model and its inputs.
-        residual_inputs: Inputs that add to the image stream between blocks; forecasts of whole
-            runs of blocks cannot see them, so such calls run dense.
-    """
-
-    model_class: str
-    blocks: tuple[BlockFamily, ...]
-    grid: Callable[[nn.Module, Inputs], Grid]
-    residual_inputs: tuple[str, ...] = ()
-
-
-def _patch_grid(model: nn.Module, inputs: Inputs) -> Grid:
-    """Latent axes divided by the patch size, (frames,) rows, columns."""
-    patch: Any = model.config.patch_size  # type: ignore[union-attr]
-    axes = inputs["hidden_states"].shape[2:]
-    sizes = patch if isinstance(patch, tuple | list) else (patch,) * len(axes)
-    return tuple(axis // size for axis, size in zip(axes, sizes, strict=True))
-
-
-def _flux_grid(model: nn.Module, inputs: Inputs) -> Grid:
-    """Rows and columns from the image ids, whose last two columns are row and column."""
-    del model
-    ids: Tensor = inputs["img_ids"]
-    ids = ids[0] if ids.ndim == 3 else ids
-    rows, columns = (int(x) + 1 for x in ids[:, 1:].amax(0).tolist())
-    return rows, columns
-
-
-FAMILIES: dict[str, ModelFamily] = {
-    family.model_class: family
-    for family in (
-        ModelFamily(
-            model_class="WanTransformer3DModel",
-            blocks=(
-                BlockFamily(
-                    blocks="blocks",
-                    block_class="WanTransformerBlock",
-                    self_attention="attn1",
-                    cross_attention="attn2",
-                    feed_forward="ffn",
-                ),
-            ),
-            grid=_patch_grid,
-        ),
-        ModelFamily(
-            model_class="SD3Transformer2DModel",
-            blocks=(
-                BlockFamily(
-                    blocks="transformer_blocks",
-                    block_class="JointTransformerBlock",
-                    returns="text_image",
-                    self_attention="attn",
-                    feed_forward="ff",
-                    joint="image_first",
-                ),
-            ),
-            grid=_patch_grid,
-            residual_inputs=("block_controlnet_hidden_states",),
-        ),
-        ModelFamily(
-            model_class="DiTTransformer2DModel",
-            blocks=(
-                BlockFamily(
-                    blocks="transformer_blocks",
-                    block_class="BasicTransformerBlock",
-                    self_attention="attn1",
-                    feed_forward="ff",
-                ),
-            ),
-            grid=_patch_grid,
-        ),
-        ModelFamily(
-            model_class="PixArtTransformer2DModel",
-            blocks=(
-                BlockFamily(
-                    blocks="transformer_blocks",
-                    block_class="BasicTransformerBlock",
-                    self_attention="attn1",
-                    cross_attention="attn2",
-                    feed_forward="ff",
-                ),
-            ),
-            grid=_patch_grid,
-        ),
-        ModelFamily(
-            model_class="FluxTransformer2DModel",
-            blocks=(
-                BlockFamily(
-                    blocks="transformer_blocks",
-                    block_class="FluxTransformerBlock",
-                    returns="text_image",
-                    self_attention="attn",
-                    feed_forward="ff",
-                    joint="text_first",
-                ),
-                BlockFamily(
-                    blocks="single_transformer_blocks",
-                    block_class="FluxSingleTransformerBlock",
-                    returns="text_image",
-                    self_attention="attn",
-                    joint="text_first",
-                    text_in_rows=True,
-                    fused=("proj_mlp", "proj_out"),
-                ),
-            ),
-            grid=_flux_grid,
-            residual_inputs=("controlnet_block_samples", "controlnet_single_block_samples"),
-        ),
+_UNET_BLOCKS = tuple(
+    BlockFamily(
+        blocks=holder,
+        block_classes=("BasicTransformerBlock",),
+        nested=True,
+        chained=False,
+        self_attention="attn1",
+        cross_attention="attn2",
+        feed_forward="ff",
     )
-}
+    for holder in ("down_blocks", "mid_block", "up_blocks")
+)
+
+_TABLE = (
+    ModelFamily(
+        model_class="WanTransformer3DModel",
+        blocks=(
+            BlockFamily(
+                blocks="blocks",
+                block_classes=("WanTransformerBlock",),
+                self_attention="attn1",
+                cross_attention="attn2",
+                feed_forward="ffn",
+            ),
+        ),
+        grid=grids.patch_grid,
+    ),
+    ModelFamily(
+        model_class="HunyuanVideoTransformer3DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=(
+                    "HunyuanVideoTransformerBlock",
+                    "HunyuanVideoTokenReplaceTransformerBlock",
+                ),
+                returns="image_text",
+                self_attention="attn",
+                feed_forward="ff",
+                joint="image_first",
+            ),
+            BlockFamily(
+                blocks="single_transformer_blocks",
+                block_classes=(
+                    "HunyuanVideoSingleTransformerBlock",
+                    "HunyuanVideoTokenReplaceSingleTransformerBlock",
+                ),
+                returns="image_text",
+                self_attention="attn",
+                joint="image_first",
+                fused=("proj_mlp", "proj_out"),
+            ),
+        ),
+        grid=grids.video_patch_grid,
+        limits=("token-replace models reduce tokens of the given first frame like all others",),
+    ),
+    ModelFamily(
+        model_class="CogVideoXTransformer3DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("CogVideoXBlock",),
+                returns="image_text",
+                self_attention="attn1",
+                feed_forward="ff",
+                joint="text_first",
+                text_in_ffn=True,
+            ),
+        ),
+        grid=grids.frames_first_grid,
+    ),
+    ModelFamily(
+        model_class="LTXVideoTransformer3DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("LTXVideoTransformerBlock",),
+                self_attention="attn1",
+                cross_attention="attn2",
+                feed_forward="ff",
+            ),
+        ),
+        grid=grids.told_grid,
+        limits=("dense where `video_coords` replace the frames, height and width",),
+    ),
+    ModelFamily(
+        model_class="MochiTransformer3DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("MochiTransformerBlock",),
+                returns="image_text",
+                self_attention="attn1",
+                feed_forward="ff",
+                joint="image_first",
+            ),
+        ),
+        grid=grids.video_patch_grid,
+        limits=("counted operations take padding of the text for attended",),
+    ),
+    ModelFamily(
+        model_class="SD3Transformer2DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("JointTransformerBlock",),
+                returns="text_image",
+                self_attention="attn",
+                image_attention="attn2",
+                feed_forward="ff",
+                joint="image_first",
+            ),
+        ),
+        grid=grids.patch_grid,
+        residual_inputs=("block_controlnet_hidden_states",),
+        limits=("no IP-Adapter",),
+    ),
+    ModelFamily(
+        model_class="FluxTransformer2DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("FluxTransformerBlock",),
+                returns="text_image",
+                self_attention="attn",
+                feed_forward="ff",
+                joint="text_first",
+            ),
+            BlockFamily(
+                blocks="single_transformer_blocks",
+                block_classes=("FluxSingleTransformerBlock",),
+                returns="text_image",
+                self_attention="attn",
+                joint="text_first",
+                text_in_rows=True,
+                fused=("proj_mlp", "proj_out"),
+            ),
+        ),
+        grid=grids.position_id_grid,
+        residual_inputs=("controlnet_block_samples", "controlnet_single_block_samples"),
+        limits=("dense with reference images (Kontext)", "no IP-Adapter"),
+    ),
+    ModelFamily(
+        model_class="QwenImageTransformer2DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("QwenImageTransformerBlock",),
+                returns="text_image",
+                self_attention="attn",
+                feed_forward="img_mlp",
+                joint="text_first",
+            ),
+        ),
+        grid=grids.image_shape_grid,
+        residual_inputs=("controlnet_block_samples",),
+        limits=("dense with reference images (Qwen-Image-Edit) and with layers",),
+    ),
+    ModelFamily(
+        model_class="DiTTransformer2DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("BasicTransformerBlock",),
+                self_attention="attn1",
+                feed_forward="ff",
+            ),
+        ),
+        grid=grids.patch_grid,
+    ),
+    ModelFamily(
+        model_class="PixArtTransformer2DModel",
+        blocks=(
+            BlockFamily(
+                blocks="transformer_blocks",
+                block_classes=("BasicTransformerBlock",),
+                self_attention="attn1",
+                cross_attention="attn2",
+                feed_forward="ff",
+            ),
+        ),
+        grid=grids.patch_grid,
+    ),
+    ModelFamily(
+        model_class="UNet2DConditionModel",
+        blocks=_UNET_BLOCKS,
+        grid=None,
+        latents="sample",
+        grid_holder="Transformer2DModel",
+        limits=(
+            "resolutions whose grid is too small for the ratio run dense",
+            "no forecasts of runs of blocks, no calibration",
+        ),
+    ),
+)
+
+FAMILIES: dict[str, ModelFamily] = {family.model_class: family for family in _TABLE}
 """Supported transformers by class name."""
+
+
+def register_family(family: ModelFamily) -> None:
+    """Let `accelerate` know one more transformer class.
+
+    Args:
+        family: Its row; a class that is known already keeps the row it has.
+
+    Raises:
+        ValueError: The class is known already, or the row names no blocks.
+    """
+    if family.model_class in FAMILIES:
+        raise ValueError(f"`family` must be of a new class, got {family.model_class}")
+    if not family.blocks:
+        raise ValueError(f"`family` must name blocks, got none for {family.model_class}")
+    FAMILIES[family.model_class] = family
 
 
 def family_of(model: nn.Module) -> ModelFamily:
@@ -174,25 +238,5 @@ def family_of(model: nn.Module) -> ModelFamily:
             f"`pipe_or_model` must hold one of {sorted(FAMILIES)}, got {name}"
         )
     family = FAMILIES[name]
-    for row in family.blocks:
-        for index, block in enumerate(getattr(model, row.blocks)):
-            place = f"{name}.{row.blocks}[{index}]"
-            if type(block).__name__ != row.block_class:
-                raise UnsupportedModelError(
-                    f"{place} must be a {row.block_class}, got {type(block).__name__}"
-                )
-            _check_attention(getattr(block, row.self_attention), f"{place}.{row.self_attention}")
+    check_blocks(model, family)
     return family
-
-
-def _check_attention(attention: nn.Module, place: str) -> None:
-    """Raise where rows of the output are not a function of rows of the projections alone."""
-    problems = {
-        "fused_projections": "call `unfuse_qkv_projections()` first",
-        "residual_connection": "its residual is added inside the module",
-    }
-    for attribute, remedy in problems.items():
-        if getattr(attention, attribute, False):
-            raise UnsupportedModelError(f"{place} must not set `{attribute}`: {remedy}")
-    if getattr(attention, "rescale_output_factor", 1.0) != 1.0:
-        raise UnsupportedModelError(f"{place} must not rescale its output")

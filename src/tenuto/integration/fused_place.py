@@ -1,40 +1,46 @@
-"""Reduce a block whose attention and feed-forward share one output projection (Flux single)."""
+"""Reduce a block whose attention and feed-forward share one output projection."""
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tenuto.algorithms.restore import gather_rows
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
+from tenuto.integration.family import BlockFamily
+from tenuto.integration.layer_hooks import LayerHooks, follow_all
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import merged, restore
+from tenuto.integration.text_rows import join_rows, split_rows
 
 
 class FusedPlace:
     """The up- and down-projection beside a compact `AttentionPlace` with the same keys.
 
-    Rows are text and image, text first. On a reduced step up-projection and attention put out kept
-    rows only; the down-projection restores them.
+    Rows are text and image. On a reduced step up-projection and attention put out kept rows only;
+    the down-projection restores them.
     """
 
     def __init__(
-        self, engine: Engine, block: nn.Module, names: tuple[str, str], key: Key, pairs_key: Key
+        self, engine: Engine, block: nn.Module, family: BlockFamily, key: Key, pairs_key: Key
     ) -> None:
         """Hook the two projections of a block."""
+        assert family.fused is not None
         self._engine, self._key, self._pairs_key = engine, key, pairs_key
-        self._up, self._down = getattr(block, names[0]), getattr(block, names[1])
-        self._attention: nn.Module = block.attn  # type: ignore[assignment]
-        self._hooks = [
-            self._up.register_forward_pre_hook(self._gather),
-            self._down.register_forward_hook(self._restore),
-        ]
+        self._text_first = family.text_first
+        self._attention: nn.Module = getattr(block, family.self_attention)
+        up, down = family.fused
+        self._up = LayerHooks(block, up, before=self._gather)
+        self._down = LayerHooks(block, down, after=self._restore)
+
+    def follow(self) -> bool:
+        """Hook layers that another library put in the places of the hooked ones."""
+        return follow_all((self._up, self._down))
 
     def remove(self) -> None:
         """Unhook."""
-        for hook in self._hooks:
-            hook.remove()
+        self._up.remove()
+        self._down.remove()
 
     def _gather(self, layer: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if self._engine.call is None:
@@ -47,30 +53,31 @@ class FusedPlace:
                 return (rows[:, :0],)
             case Partial(plan_rows):
                 if self._engine.reduction.merge:
-                    rows = merged(rows, plan_rows)
+                    rows = merged(rows, plan_rows, self._text_first)
                 num_text = rows.shape[1] - plan_rows.plan.num_tokens
-                return (gather_rows(rows, plan_rows.kept(num_text)),)
+                return (gather_rows(rows, plan_rows.kept(num_text, self._text_first)),)
 
     def _restore(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
         engine = self._engine
         if engine.call is None:
             return None
-        num_tokens = engine.call.num_tokens
+        num_tokens = engine.call.tokens_of(self._key[0])
         match engine.decide(self._key, self._pairs_key):
             case Dense(reason):
-                num_text = output.shape[1] - num_tokens
                 engine.counters.dense(reason)
-                engine.remember(self._key, (output[:, num_text:], output[:, :num_text]))
+                engine.remember(self._key, split_rows(output, num_tokens, self._text_first))
                 return None
             case Predicted():
                 engine.counters.skipped(self._attention)
-                engine.counters.reduced(dict.fromkeys((self._up, self._down), (1.0, 0.0)))
+                self._count(1.0)
                 forecast = engine.forecast(self._key)
                 assert forecast is not None
-                return torch.cat([forecast[1], forecast[0]], 1)
+                return join_rows(forecast[0], forecast[1], self._text_first)
             case Partial(rows):
-                num_text = output.shape[1] - rows.plan.keep.shape[1]
-                saved = rows.plan.src.shape[1] / (num_tokens + num_text)
-                engine.counters.reduced(dict.fromkeys((self._up, self._down), (saved, 0.0)))
-                text, kept = output[:, :num_text], output[:, num_text:]
-                return torch.cat([text, restore(engine, self._key, rows, kept)], 1)
+                num_reduced = rows.plan.src.shape[1]
+                self._count(num_reduced / (output.shape[1] + num_reduced))
+                return restore(engine, self._key, rows, output, self._text_first)
+
+    def _count(self, saved: float) -> None:
+        parts = [part for hooks in (self._up, self._down) for part in hooks.layer.modules()]
+        self._engine.counters.reduced(dict.fromkeys(parts, (saved, 0.0)))

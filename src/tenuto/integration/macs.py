@@ -7,6 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_PROJECTIONS = ("to_q", "to_k", "add_q_proj", "add_k_proj")
+"""Layers of an attention whose outputs tell its sequences; adapters may wrap them."""
+
 
 @dataclass(frozen=True, slots=True)
 class MacTable:
@@ -48,8 +52,10 @@ class MacCounter:
     def start(self) -> None:
         """Watch the model's linear layers and convolutions."""
         self._outputs = {}
-        for module in self._model.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        modules = list(self._model.modules())
+        projections = {getattr(m, name, None) for m in modules for name in _PROJECTIONS}
+        for module in modules:
+            if isinstance(module, _LAYERS) or module in projections:
                 self._hooks.append(module.register_forward_hook(self._note))
 
     def stop(self) -> MacTable:
@@ -57,11 +63,16 @@ class MacCounter:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
-        leaves = {
+        leaves: dict[nn.Module, int] = {
             module: sum(prod(shape) for shape in shapes) * _fan_in(module)
             for module, shapes in self._outputs.items()
+            if isinstance(module, _LAYERS)
         }
-        cores = {m: self._core(m) for m in self._model.modules() if self._sequences(m, "q")}
+        cores = {
+            m: self._core(m)
+            for m in self._model.modules()
+            if self._sequences(m, "q") and self._sequences(m, "k")
+        }
         return MacTable(leaves, cores)
 
     def _note(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:

@@ -1,5 +1,6 @@
 """When tokens are matched, on what, and what is kept of it."""
 
+from math import prod
 from time import perf_counter
 
 from torch import Tensor
@@ -75,11 +76,10 @@ def find_pairs(
     penalty = None
     if reduction.frequency_penalty and approximated is not None:
         penalty = FrequencyPenalty(approximated / max(1, steps), reduction.frequency_penalty)
-    window = window_of(reduction, call.grid)
-    plan = match_tokens(
-        features, call.grid, window, ratio, densest=reduction.densest, penalty=penalty
-    )
+    grid = call.grid_of(key[0])
+    window = window_of(reduction, grid)
+    plan = match_tokens(features, grid, window, ratio, densest=reduction.densest, penalty=penalty)
     memory.pairs[key] = Pairs(plan, approximated, steps)
-    num_windows = window_members(call.grid, window).shape[0]
-    macs = features.shape[0] * matching_macs(call.num_tokens, num_windows, features.shape[-1])
+    num_windows = window_members(grid, window).shape[0]
+    macs = features.shape[0] * matching_macs(prod(grid), num_windows, features.shape[-1])
     counters.matching(macs, perf_counter() - start)

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from tenuto.integration.families import Grid, ModelFamily, family_of
-from tenuto.integration.steps import Moment, StepTracker
+from tenuto.errors import UnsupportedModelError
+from tenuto.integration.families import BlockFamily, Grid, ModelFamily, family_of
+from tenuto.integration.steps import Moment, StepTracker, noise_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,12 @@ class _Recorder:
         self._moment: Moment | None = None
         self._grid: Grid = ()
         self._start: Tensor | None = None
-        blocks = [(row, b) for row in family.blocks for b in getattr(model, row.blocks)]
+        blocks = family.blocks_of(model)
         self.hooks = [
             model.register_forward_pre_hook(self._enter, with_kwargs=True),
             model.register_forward_hook(lambda *_: self._tracker.leave()),
             blocks[0][1].register_forward_pre_hook(self._first, with_kwargs=True),
-            blocks[-1][1].register_forward_hook(self._last(blocks[-1][0].returns)),
+            blocks[-1][1].register_forward_hook(self._last(blocks[-1][0])),
         ]
         for index, (row, block) in enumerate(blocks):
             attention = getattr(block, row.self_attention)
@@ -63,17 +64,23 @@ class _Recorder:
 
     def _enter(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs = {**dict(zip(self._parameters, args, strict=False)), **kwargs}
-        image = tuple(inputs["hidden_states"].shape)
-        self._moment = self._tracker.enter(float(inputs["timestep"].flatten()[0]), image)
-        self._grid = self._family.grid(model, inputs)
+        image = tuple(inputs[self._family.latents].shape)
+        self._moment = self._tracker.enter(noise_level(inputs["timestep"]), image)
+        grid = self._family.grid_of(model, inputs)
+        if not grid:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} must have one token grid to be recorded: its image rows "
+                "are more than one image's, or of several resolutions"
+            )
+        self._grid = grid
 
     def _first(self, block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._start = args[0] if args else kwargs["hidden_states"]
 
-    def _last(self, returns: str) -> Callable[..., None]:
+    def _last(self, row: BlockFamily) -> Callable[..., None]:
         def look(block: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            image = output if returns == "image" else output[1]
-            self._tell(-1, "stack", image - self._start)
+            assert self._start is not None
+            self._tell(-1, "stack", row.image_of(output) - self._start)
 
         return look
 

@@ -26,7 +26,7 @@ def replaying(model: nn.Module) -> Iterator[Replay]:
     Raises:
         UnsupportedModelError: The transformer is not in the table of families.
     """
-    rows = [(row, b) for row in family_of(model).blocks for b in getattr(model, row.blocks)]
+    rows = family_of(model).blocks_of(model)
     replay = Replay()
     wraps = [
         ForwardWrap(block, _around(replay, row, block, is_first=index == 0))
@@ -48,6 +48,6 @@ def _around(replay: Replay, row: BlockFamily, block: nn.Module, is_first: bool) 
         inputs = {**dict(zip(names, args, strict=False)), **kwargs}
         image = inputs["hidden_states"]
         image = image + replay.increment if is_first else image
-        return image if row.returns == "image" else (inputs["encoder_hidden_states"], image)
+        return row.output_of(image, inputs.get("encoder_hidden_states"))
 
     return around

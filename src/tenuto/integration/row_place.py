@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tenuto.algorithms.match_plan import merge_into_destinations
@@ -12,16 +11,25 @@ from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
 from tenuto.integration.rows import PlanRows
+from tenuto.integration.text_rows import join_rows, split_rows
 from tenuto.integration.wrapping import ForwardWrap
 
 
 class RowPlace:
     """One module whose output rows depend on their own input rows alone.
 
-    Its first argument is the image stream, rows in the order of the token grid.
+    Its first argument is the image stream, rows in the order of the token grid, or text and image
+    as one sequence; text rows are never reduced.
     """
 
-    def __init__(self, engine: Engine, module: nn.Module, key: Key, pairs_key: Key) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        module: nn.Module,
+        key: Key,
+        pairs_key: Key,
+        text_first: bool = True,
+    ) -> None:
         """Hook the module.
 
         Args:
@@ -29,13 +37,10 @@ class RowPlace:
             module: Feed-forward or cross-attention.
             key: Of this place.
             pairs_key: Of the pairs that it uses; equal to `key` where it is its own guide.
+            text_first: Text rows, if there are any, stand before the image rows.
         """
         self._engine, self._module = engine, module
-        self._key, self._pairs_key = key, pairs_key
-        # A cross-attention's keys and values, of text and of images, are projected in any case.
-        names = ("to_k", "to_v", "add_k_proj", "add_v_proj")
-        other_side = [getattr(module, name, None) for name in names]
-        self._reduced = [m for m in module.modules() if m not in other_side]
+        self._key, self._pairs_key, self._text_first = key, pairs_key, text_first
         guide = engine.reduction.guide
         self._is_guide = pairs_key == key if guide == "module" else guide == key[1]
         self._wrap = ForwardWrap(module, self._run)
@@ -52,17 +57,22 @@ class RowPlace:
             case Dense(reason):
                 output = inner(*args, **kwargs)
                 engine.counters.dense(reason)
-                if self._is_guide:
-                    engine.match(self._pairs_key, self._key[0], output)
-                engine.remember(self._key, (output,))
+                self._learn(output, engine.call.tokens_of(self._key[0]))
                 return output
             case Predicted():
                 engine.counters.skipped(self._module)
                 forecast = engine.forecast(self._key)
                 assert forecast is not None
-                return forecast[0]
+                image, *text = forecast
+                return join_rows(image, text[0], self._text_first) if text else image
             case Partial(rows):
                 return self._partial(rows, inner, args, kwargs)
+
+    def _learn(self, output: Tensor, num_tokens: int) -> None:
+        image, text = split_rows(output, num_tokens, self._text_first)
+        if self._is_guide:
+            self._engine.match(self._pairs_key, self._key[0], image)
+        self._engine.remember(self._key, (image, text) if text.shape[1] else (image,))
 
     def _partial(
         self,
@@ -72,32 +82,54 @@ class RowPlace:
         kwargs: dict[str, Any],
     ) -> Tensor:
         stream = stream_of(args, kwargs)
+        num_text = stream.shape[1] - rows.plan.num_tokens
+        share = rows.plan.src.shape[1] / stream.shape[1]
         if self._engine.reduction.merge:
-            stream = merged(stream, rows)
-        args, kwargs = with_stream(args, kwargs, gather_rows(stream, rows.kept()))
-        kept = inner(*args, **kwargs)
-        share = rows.plan.ratio
-        self._engine.counters.reduced(dict.fromkeys(self._reduced, (share, share)))
-        return restore(self._engine, self._key, rows, kept)
+            stream = merged(stream, rows, self._text_first)
+        stream = gather_rows(stream, rows.kept(num_text, self._text_first))
+        args, kwargs = with_stream(args, kwargs, stream)
+        computed = inner(*args, **kwargs)
+        self._engine.counters.reduced(dict.fromkeys(self._reduced(), (share, share)))
+        return restore(self._engine, self._key, rows, computed, self._text_first)
+
+    def _reduced(self) -> list[nn.Module]:
+        """Return the parts that see fewer rows.
+
+        A cross-attention's keys and values, of text and of images, are projected in any case.
+        """
+        names = ("to_k", "to_v", "add_k_proj", "add_v_proj")
+        other_side = [getattr(self._module, name, None) for name in names]
+        inside = {part for layer in other_side if layer is not None for part in layer.modules()}
+        return [part for part in self._module.modules() if part not in inside]
 
 
-def restore(engine: Engine, key: Key, rows: PlanRows, kept: Tensor) -> Tensor:
-    """Return all image tokens' outputs from the kept ones', by the engine's formula."""
+def restore(
+    engine: Engine, key: Key, rows: PlanRows, computed: Tensor, text_first: bool = True
+) -> Tensor:
+    """Return all rows of a place's output from the computed ones, by the engine's formula.
+
+    Args:
+        engine: Has the forecast and the gain.
+        key: Of the place.
+        rows: Which image rows were computed.
+        computed: (batch, kept, channels), or with text rows, which stay as they are.
+        text_first: Text rows, if there are any, stand before the image rows.
+    """
+    kept, text = split_rows(computed, rows.plan.keep.shape[1], text_first)
     forecast = engine.forecast(key)
     image = None if forecast is None else forecast[0]
     gain = engine.reduction.gain
     if image is not None and gain > 0:
         engine.counters.extra(image.numel() + kept.numel())
-    return restore_rows(kept, rows.kept(), rows.slots, image, gain)
+    restored = restore_rows(kept, rows.kept(), rows.slots, image, gain)
+    return join_rows(restored, text, text_first) if text.shape[1] else restored
 
 
-def merged(stream: Tensor, rows: PlanRows) -> Tensor:
-    """Return the stream with destinations averaged; text rows, if any, come first and stay."""
-    num_text = stream.shape[1] - rows.plan.num_tokens
-    if num_text == 0:
-        return merge_into_destinations(stream, rows.plan)
-    image = merge_into_destinations(stream[:, num_text:], rows.plan)
-    return torch.cat([stream[:, :num_text], image], 1)
+def merged(stream: Tensor, rows: PlanRows, text_first: bool = True) -> Tensor:
+    """Return the stream with destinations averaged; text rows, if there are any, stay."""
+    image, text = split_rows(stream, rows.plan.num_tokens, text_first)
+    image = merge_into_destinations(image, rows.plan)
+    return join_rows(image, text, text_first) if text.shape[1] else image
 
 
 def stream_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:

@@ -19,7 +19,7 @@ class PlanRows:
     def __init__(self, plan: MatchPlan) -> None:
         """Take the plan; nothing is computed yet."""
         self.plan = plan
-        self._kept: dict[tuple[int, bool], Tensor] = {}
+        self._kept: dict[tuple[int, bool, int | None], Tensor] = {}
 
     @cached_property
     def slots(self) -> Tensor:
@@ -28,11 +28,18 @@ class PlanRows:
         offsets = torch.arange(batch, device=self.plan.keep.device)[:, None] * num_kept
         return (self.plan.slots() + offsets).flatten()
 
-    def kept(self, num_text: int = 0, text_first: bool = True) -> Tensor:
-        """Flat rows of the kept image tokens and of all text rows, text where it stands."""
-        key = (num_text, text_first)
+    def kept(self, num_text: int = 0, text_first: bool = True, sample: int | None = None) -> Tensor:
+        """Flat rows of the kept image tokens and of all text rows, text where it stands.
+
+        Args:
+            num_text: Text rows of the sequence.
+            text_first: They stand before the image rows, else after them.
+            sample: Count the rows of this sample alone; None for all samples together.
+        """
+        key = (num_text, text_first, sample)
         if key not in self._kept:
             keep, total = self.plan.keep, self.plan.num_tokens + num_text
+            keep = keep if sample is None else keep[sample : sample + 1]
             if num_text:
                 start = 0 if text_first else self.plan.num_tokens
                 text = torch.arange(start, start + num_text, device=keep.device)
@@ -70,3 +77,20 @@ def scatter_sequence(kept: Tensor, flat_rows: Tensor, num_rows: int) -> Tensor:
     full = kept.new_zeros(batch * num_rows, heads * head_dim)
     full.index_copy_(0, flat_rows, kept.transpose(1, 2).reshape(-1, heads * head_dim))
     return full.view(batch, num_rows, heads, head_dim).transpose(1, 2)
+
+
+def gather_mask(mask: Tensor, index: Tensor, num_rows: int, keys_too: bool) -> Tensor:
+    """Return a mask's rows of the kept queries, and its columns of the kept keys.
+
+    Args:
+        mask: (batch or 1, heads or 1, rows or 1, keys).
+        index: (batch, kept) rows of the kept queries.
+        num_rows: All queries.
+        keys_too: Keys are those of the kept queries.
+    """
+    mask = mask.expand(index.shape[0], *mask.shape[1:])
+    if mask.shape[2] == num_rows:
+        mask = mask.gather(2, index[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[3]))
+    if keys_too:
+        mask = mask.gather(3, index[:, None, None, :].expand(-1, mask.shape[1], mask.shape[2], -1))
+    return mask

@@ -80,3 +80,8 @@ class StepTracker:
     def leave(self) -> None:
         """Note that the call came to its end."""
         self._is_inside = False
+
+
+def noise_level(timestep: Tensor | float) -> float:
+    """Return the timestep; of tokens with their own, those that are given clean have less."""
+    return float(timestep.max()) if isinstance(timestep, Tensor) else float(timestep)
