@@ -151,6 +151,15 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
         "--speed", type=float, nargs="+", default=[1.5],
         help="forecast: wanted speed-ups (default 1.5); several add -1.5x and so on to the name",
     )  # fmt: skip
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument(
+        "--target-psnr", type=float, metavar="DB",
+        help="forecast: the fastest schedule of at least this mean PSNR, checked on other captions",
+    )  # fmt: skip
+    target.add_argument(
+        "--target-speed", type=float, metavar="X",
+        help="forecast: the best schedule of this speed-up, checked on other captions",
+    )  # fmt: skip
     parser.add_argument(
         "--threshold", type=float, default=0.6, help="pmr: match again below (default 0.6)"
     )
@@ -221,15 +230,28 @@ def _generate(chosen: argparse.Namespace) -> int:
 
 def _calibrate(chosen: argparse.Namespace) -> int:
     from tenuto.evaluation.calibrate import calibrate_forecast, calibrate_pmr
+    from tenuto.evaluation.calibrate_target import (
+        NUM_CHECKED,
+        NUM_SEARCHED,
+        calibrate_to_target,
+    )
     from tenuto.evaluation.prompts import prompts_for
 
-    prompts = prompts_for(chosen.model, "seen", chosen.prompts, chosen.prompt_file)
+    target = chosen.target_psnr, chosen.target_speed
+    has_target = target != (None, None)
+    if has_target and chosen.method == "pmr":
+        raise ValueError("`--target-psnr` and `--target-speed` must come with --method forecast")
+    num_prompts = chosen.prompts + has_target * (NUM_SEARCHED + NUM_CHECKED)
+    prompts = prompts_for(chosen.model, "seen", num_prompts, chosen.prompt_file)
     workload = _workload(chosen)
     with _bar(None) as step:
         if chosen.method == "pmr":
             gap = chosen.max_gap or 8
             text = calibrate_pmr(workload, prompts, chosen.threshold, gap, chosen.out, step)
             text += f" and {_draw_pmr(chosen.out)}"
+        elif has_target:
+            gap = chosen.max_gap or 4
+            text = calibrate_to_target(workload, prompts, target, gap, chosen.out, step)
         else:
             gap = chosen.max_gap or 4
             text = calibrate_forecast(workload, prompts, tuple(chosen.speed), gap, chosen.out, step)

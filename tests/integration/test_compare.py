@@ -12,6 +12,7 @@ from tenuto.evaluation.compare import compare
 from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.generation import load_workload
 from tenuto.evaluation.samples import Plan
+from tenuto.integration.calibration import load_calibration
 
 CAPTIONS = ("a heart moves left over the sky", "a frog spins over the sea")
 
@@ -76,6 +77,40 @@ def test_timed_rows_have_seconds_and_a_paired_speed_up(workload, tmp_path):
 
     assert row["seconds_min"] <= row["seconds_median"] <= row["seconds_max"]
     assert row["speedup"] > 0
+
+
+def test_a_calibration_to_a_speed_says_how_it_did_on_captions_that_the_search_did_not_see(
+    tmp_path, capsys
+):
+    path = tmp_path / "fast.safetensors"
+    arguments = ["--model", "emoji-video", "--steps", "8", "--prompts", "3", "--max-gap", "3"]
+
+    assert main(["calibrate", *arguments, "--target-speed", "1.5", "--out", str(path)]) == 0
+
+    said = capsys.readouterr().out
+    assert "chosen, on 4 prompts that the search did not see" in said
+    notes = load_calibration(str(path)).notes
+    assert notes["target_speed"] == 1.5
+    assert 10 < notes["checked_psnr_db"] < 100
+    assert [speed for speed, _ in notes["front"]] == [pytest.approx(1.5, rel=0.2)]
+
+
+def test_a_target_that_no_schedule_reaches_is_refused_with_what_can_be_reached(tmp_path, capsys):
+    path = tmp_path / "fast.safetensors"
+    arguments = ["--model", "emoji-video", "--steps", "6", "--prompts", "3", "--max-gap", "2"]
+
+    assert main(["calibrate", *arguments, "--target-psnr", "99", "--out", str(path)]) == 2
+
+    assert "`--target-psnr` must be at most" in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_a_target_is_for_forecasts(tmp_path, capsys):
+    arguments = ["--model", "emoji-video", "--method", "pmr", "--out", str(tmp_path / "x")]
+
+    assert main(["calibrate", *arguments, "--target-speed", "2"]) == 2
+
+    assert "must come with --method forecast" in capsys.readouterr().err
 
 
 # diffusers' DPM schedulers hand tensors to NumPy in a way that NumPy 2 deprecates.

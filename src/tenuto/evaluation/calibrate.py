@@ -68,53 +68,89 @@ def calibrate_forecast(
 
     Source: ours.
     """
+    for speed in speeds:
+        num_dense_steps(workload.num_steps, speed)
+    found = forecastable(workload, prompts, max_gap, progress)
+    texts = [f"a predicted step takes {found.predicted_cost:.1%} of a dense one"]
+    for speed in speeds:
+        path = out if len(speeds) == 1 else out.with_name(f"{out.stem}-{speed:g}x{out.suffix}")
+        num_dense = num_dense_steps(workload.num_steps, speed, found.predicted_cost)
+        ratios = found.schedule(num_dense)
+        save_calibration(found.calibration(workload, ratios, {"speed": speed}), path)
+        dense = f"{ratios.count(0.0)} of {len(ratios)} steps dense {drawn(ratios)}"
+        texts.append(f"{speed:g}x: {dense}, wrote {path}")
+    return "\n".join(texts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecastable:
+    """What dense runs showed: how well steps can be forecast, what errors grow to, what it costs.
+
+    Attributes:
+        num_steps: Of the runs.
+        max_gap: Most steps from one dense step to the next.
+        gram: Of the increments, see `channel_gram`.
+        costs: Error of each forecast.
+        growth: Of an error at each step until the end.
+        predicted_cost: Time of a predicted step over that of a dense one.
+    """
+
+    num_steps: int
+    max_gap: int
+    gram: Tensor
+    costs: dict[Pattern, float]
+    growth: dict[int, float]
+    predicted_cost: float
+
+    def schedule(self, num_dense: int) -> tuple[float, ...]:
+        """Return the best ratios by step with so many dense steps."""
+        is_dense = best_dense_steps(
+            self.num_steps,
+            num_dense,
+            lambda step, known: self.growth[step] * self.costs[step, known],
+            taps=TAPS,
+            max_gap=self.max_gap,
+            warmup=WARMUP,
+        )
+        return tuple(0.0 if dense else 1.0 for dense in is_dense)
+
+    def speed(self, ratios: tuple[float, ...]) -> float:
+        """Return the speed-up that a schedule should have."""
+        num_dense = ratios.count(0.0)
+        return self.num_steps / (num_dense + (self.num_steps - num_dense) * self.predicted_cost)
+
+    def calibration(
+        self, workload: Workload, ratios: tuple[float, ...], notes: dict[str, Any]
+    ) -> Calibration:
+        """Return a schedule with the weights fitted to it."""
+        weights = fit_schedule(self.gram, [ratio == 0 for ratio in ratios], TAPS)
+        notes = {"method": "forecast", "max_gap": self.max_gap, **notes}
+        return _calibration(workload, ratios, notes, weights=weights)
+
+
+def drawn(ratios: tuple[float, ...]) -> str:
+    """Return a schedule as a line: ``#`` is a dense step."""
+    return "".join("#" if ratio == 0 else "." for ratio in ratios)
+
+
+def forecastable(
+    workload: Workload, prompts: tuple[str, ...], max_gap: int, progress: Progress
+) -> Forecastable:
+    """Fit forecasts to dense runs, try them on the last `NUM_PROBES` prompts.
+
+    Raises:
+        ValueError: There are too few prompts, or `max_gap` is below 2.
+    """
     if len(prompts) <= NUM_PROBES:
         raise ValueError(f"`prompts` must be more than {NUM_PROBES}, got {len(prompts)}")
     if max_gap < 2:
         raise ValueError(f"`max_gap` must be at least 2, got {max_gap!r}")
-    for speed in speeds:
-        num_dense_steps(workload.num_steps, speed)
     gram: Any = 0
     for index, prompt in enumerate(prompts[:-NUM_PROBES]):
         for increments in dense_run(workload, prompt, index).increments.values():
             gram = gram + channel_gram(increments.flatten(1, 2))
         progress("dense run")
-    probes = _probe(workload, gram, prompts, max_gap, progress)
-    texts = [f"a predicted step takes {probes.predicted_cost:.1%} of a dense one"]
-    for speed in speeds:
-        path = out if len(speeds) == 1 else out.with_name(f"{out.stem}-{speed:g}x{out.suffix}")
-        texts.append(_choose(workload, gram, probes, speed, max_gap, path))
-    return "\n".join(texts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Probes:
-    """What trying forecasts showed: their errors, what those grow to, and what they take."""
-
-    costs: dict[Pattern, float]
-    growth: dict[int, float]
-    predicted_cost: float
-
-
-def _choose(
-    workload: Workload, gram: Tensor, probes: _Probes, speed: float, max_gap: int, out: Path
-) -> str:
-    """Choose the dense steps for one speed and save the calibration."""
-    num_steps = workload.num_steps
-    is_dense = best_dense_steps(
-        num_steps,
-        num_dense_steps(num_steps, speed, probes.predicted_cost),
-        lambda step, known: probes.growth[step] * probes.costs[step, known],
-        taps=TAPS,
-        max_gap=max_gap,
-        warmup=WARMUP,
-    )
-    ratios = tuple(0.0 if dense else 1.0 for dense in is_dense)
-    notes = {"method": "forecast", "speed": speed, "max_gap": max_gap}
-    weights = fit_schedule(gram, is_dense, TAPS)
-    save_calibration(_calibration(workload, ratios, notes, weights=weights), out)
-    shown = "".join("#" if dense else "." for dense in is_dense)
-    return f"{speed:g}x: {sum(is_dense)} of {num_steps} steps dense {shown}, wrote {out}"
+    return _probe(workload, gram, prompts, max_gap, progress)
 
 
 def _probe(
@@ -123,7 +159,7 @@ def _probe(
     prompts: tuple[str, ...],
     max_gap: int,
     progress: Progress,
-) -> _Probes:
+) -> Forecastable:
     """Try every forecast, follow errors to the sample, time a predicted step."""
     wanted = list(patterns(workload.num_steps, TAPS, max_gap, WARMUP))
     span = workload.num_steps - 1 - WARMUP
@@ -144,7 +180,14 @@ def _probe(
         progress("errors followed")
     mean_costs = {pattern: fmean(cost[pattern] for cost in costs) for pattern in wanted}
     growth = {k: fmean(g[k] for g in growths) for k in growths[0]}
-    return _Probes(mean_costs, growth, min(shares))
+    return Forecastable(
+        num_steps=workload.num_steps,
+        max_gap=max_gap,
+        gram=gram,
+        costs=mean_costs,
+        growth=growth,
+        predicted_cost=min(shares),
+    )
 
 
 def calibrate_pmr(
@@ -181,10 +224,9 @@ def calibrate_pmr(
     ratios = tuple(row[0] for row in (table.row(k, 1) for k in range(len(table.steps))))
     notes = {"method": "pmr", "threshold": threshold, "max_gap": max_gap, "prompts": len(prompts)}
     save_calibration(_calibration(workload, ratios, notes, pmr=pmr), out)
-    shown = "".join("#" if ratio == 0 else "." for ratio in ratios)
     return (
         f"PMR of neighbouring steps {pmr.diagonal(1).mean():.3f}, "
-        f"{ratios.count(0.0)} of {len(ratios)} steps match: {shown}\nwrote {out}"
+        f"{ratios.count(0.0)} of {len(ratios)} steps match: {drawn(ratios)}\nwrote {out}"
     )
 
 
