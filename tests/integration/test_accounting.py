@@ -75,6 +75,45 @@ def test_operations_done_equal_torchs_own_counter(tiny, keys, scope):
     assert 2 * (after.macs_done - before.macs_done) == by_torch
 
 
+BASELINES = {
+    "tofu": tenuto.baselines.ToFu(scope=("attn", "ffn")),
+    "sito": tenuto.baselines.SiTo(scope=("attn", "ffn")),
+    "toma": tenuto.baselines.ToMA(scope=("attn", "ffn"), interval=1, shared=False),
+    "toma shared": tenuto.baselines.ToMA(interval=1),
+    "asymrnr": tenuto.baselines.AsymRnR(query_ratio=0.5, key_ratio=0.3),
+    "asymrnr, queries": tenuto.baselines.AsymRnR(query_ratio=0.5, key_ratio=0.0),
+    "asymrnr, keys of all heads": tenuto.baselines.AsymRnR(
+        query_ratio=0.0, key_ratio=0.5, per_head=False
+    ),
+}
+
+
+@pytest.mark.parametrize("technique", BASELINES.values(), ids=list(BASELINES))
+def test_operations_of_a_baseline_equal_torchs_own_counter(tiny, technique):
+    # Matching, merges and unmerges are products outside the model that torch counts, too.
+    with tenuto.accelerate(tiny.model, technique) as handle:
+        tiny(STEPS[0], 2)  # counts a dense call first
+        first = handle.stats()
+        handle.reset()
+        by_torch, _ = flops(tiny, STEPS[0], 2)
+        second = handle.stats()
+
+    assert first.macs_done == second.macs_done
+    assert 2 * second.macs_done == by_torch
+    assert second.calls_reduced > 0
+    assert 0 < second.matching_macs < second.macs_done
+
+
+def test_choosing_the_densest_tokens_is_part_of_matching(make_tiny):
+    tiny = make_tiny("dit")
+    with tenuto.accelerate(tiny.model, tenuto.DiTo.paper()) as handle:
+        for timestep in STEPS[:2]:
+            tiny(timestep)  # both are dense; the second one matches
+        before = handle.stats()
+
+    assert before.matching_macs == 3 * ((36 - 9) * 9 + 36) * 32
+
+
 def test_operations_with_an_image_beside_the_text_equal_torchs_own_counter():
     # Image-to-video: the cross-attention has keys of an image, too, before 512 rows of text.
     torch.manual_seed(0)
@@ -163,6 +202,9 @@ TECHNIQUES = {
     "drift": tenuto.DiTo(ratio=0.5, guide="block", drift=True, warmup=2),
     "int8": tenuto.DiTo(ratio=0.5, history_bits=8, warmup=1),
     "tomesd": tenuto.baselines.ToMeSD(scope=("attn", "ffn")),
+    "toma": tenuto.baselines.ToMA(scope=("attn", "ffn"), reuse_steps=4),
+    "asymrnr": tenuto.baselines.AsymRnR(query_ratio=(0.0, 0.5), key_ratio=0.3),
+    "partners": tenuto.DiTo(ratio=0.5, partners=3, warmup=1),
 }
 
 

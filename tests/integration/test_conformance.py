@@ -192,6 +192,12 @@ TECHNIQUES = {
     "int8": tenuto.DiTo(ratio=0.5, interval=2, history_bits=8, warmup=1),
     "tomesd": tenuto.baselines.ToMeSD(),
     "tomesd everywhere": tenuto.baselines.ToMeSD(scope=("attn", "ffn")),
+    "tofu": tenuto.baselines.ToFu(scope=("self", "ffn")),
+    "sito": tenuto.baselines.SiTo(),
+    "toma": tenuto.baselines.ToMA(scope=("attn", "ffn")),
+    "asymrnr": tenuto.baselines.AsymRnR(query_ratio=0.5, key_ratio=0.3),
+    "duca style": tenuto.baselines.duca_style(interval=3),
+    "resca style": tenuto.baselines.resca_style(partners=2),
 }
 each_technique = pytest.mark.parametrize("technique", TECHNIQUES.values(), ids=list(TECHNIQUES))
 
@@ -240,8 +246,15 @@ def test_removal_restores_every_bit_and_leaves_nothing_behind(loop, technique):
         tenuto.DiTo(schedule=(0.0,) * 6),
         tenuto.DiTo(schedule=()),
         tenuto.baselines.ToMeSD.neutral(),
+        tenuto.baselines.ToFu.neutral(),
+        tenuto.baselines.SiTo.neutral(),
+        tenuto.baselines.ToMA.neutral(),
+        tenuto.baselines.AsymRnR.neutral(),
     ],
-    ids=["neutral", "ratio 0", "interval 1", "interval 1, ratio 1", "zeros", "no steps", "tomesd"],
+    ids=[
+        *("neutral", "ratio 0", "interval 1", "interval 1, ratio 1", "zeros", "no steps"),
+        *("tomesd", "tofu", "sito", "toma", "asymrnr"),
+    ],
 )
 @pytest.mark.parametrize("guidance", ["batched", "split"])
 def test_a_setting_that_reduces_nothing_changes_no_bit(loop, technique, guidance):
@@ -261,6 +274,10 @@ PER_SAMPLE = {
     "paper": tenuto.DiTo.paper(),
     "default": tenuto.DiTo(),
     "tomesd": tenuto.baselines.ToMeSD(),
+    "tofu": tenuto.baselines.ToFu(),
+    "sito": tenuto.baselines.SiTo(),
+    "toma": tenuto.baselines.ToMA(),
+    "asymrnr": tenuto.baselines.AsymRnR(query_ratio=0.5, key_ratio=0.3),
 }
 
 

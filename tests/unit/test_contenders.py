@@ -12,6 +12,14 @@ from tenuto.evaluation.contenders import contender
         ("off", "off"),
         ("fewer-steps:20", "control"),
         ("tomesd:ratio=0.5", "peer"),
+        ("tofu:ratio=0.5", "peer"),
+        ("sito:noise=0,seed=3", "peer"),
+        ("toma:ratio=0.5,tile=2+2+2", "peer"),
+        ("asymrnr:query_ratio=0.5,key_ratio=0+0.3", "peer"),
+        ("toca-style", "peer"),
+        ("duca-style:ratio=0.5", "peer"),
+        ("resca-style:interval=2", "peer"),
+        ("clusca-style", "peer"),
         ("taylorseer:interval=2,scope=blocks", "peer"),
         ("fbc:threshold=0.1", "peer"),
         ("magcache:threshold=0.1", "peer"),
@@ -35,6 +43,12 @@ def test_settings_of_a_spec_reach_the_technique():
     assert params["window"] == (2, 2, 2)
 
 
+def test_a_style_keeps_its_own_settings_beside_those_that_are_given():
+    params = contender("clusca-style:interval=4").params
+
+    assert (params["interval"], params["gain"], params["partners"]) == (4, 0.5, 4)
+
+
 def test_a_slug_is_a_file_name():
     assert contender("dito:ratio=0.5,scope=attn+ffn").slug == "dito_ratio_0.5_scope_attn_ffn"
 
@@ -42,10 +56,12 @@ def test_a_slug_is_a_file_name():
 @pytest.mark.parametrize(
     ("spec", "error", "text"),
     [
-        ("nope", ValueError, r"`technique` must be one of \['cache-dit', 'dito'.*got 'nope'"),
+        ("nope", ValueError, r"`technique` must be one of \['asymrnr', 'cache-dit'.*got 'nope'"),
         ("dito:ratio=1.5", ValueError, r"dito: `ratio` must be in \[0, 1\], got 1\.5"),
         ("dito:speed=2", ValueError, r"dito: unknown keys \['speed'\]"),
         ("dito:ratio=half", ValueError, r"`dito.ratio` must be a number, got 'half'"),
+        ("sito:ratio=1", ValueError, r"sito: `ratio` must be in \[0, 1\), got 1\.0"),
+        ("toca-style:gain=1", ValueError, r"toca-style: unknown keys \['gain'\]"),
         ("fewer-steps:0", ValueError, "`steps` must be at least 1"),
         ("dito:schedule=nowhere", CalibrationError, "`schedule` must be a calibration's file"),
     ],

@@ -14,11 +14,11 @@ def counts(pairs):
 
 
 def test_before_any_use_no_token_was_approximated():
-    assert counts(Pairs(PLAN, None, 0)) == ([[0, 0, 0, 0]], 0)
+    assert counts(Pairs(PLAN, None, 0, 0)) == ([[0, 0, 0, 0]], 0)
 
 
 def test_each_step_approximates_the_tokens_that_it_reduces():
-    pairs = Pairs(PLAN, None, 0)
+    pairs = Pairs(PLAN, None, 0, 0)
 
     for step, num_reduced in ((1, 2), (2, 2), (3, 1)):
         pairs.rows(num_reduced, step)
@@ -27,7 +27,7 @@ def test_each_step_approximates_the_tokens_that_it_reduces():
 
 
 def test_several_modules_of_one_step_count_once():
-    pairs = Pairs(PLAN, None, 0)
+    pairs = Pairs(PLAN, None, 0, 0)
 
     for _ in range(3):
         pairs.rows(2, 1)
@@ -36,9 +36,9 @@ def test_several_modules_of_one_step_count_once():
 
 
 def test_counts_go_on_from_the_pairs_before():
-    first = Pairs(PLAN, None, 0)
+    first = Pairs(PLAN, None, 0, 0)
     first.rows(2, 1)
-    second = Pairs(PLAN, *first.approximated())
+    second = Pairs(PLAN, *first.approximated(), 1)
 
     second.rows(1, 3)
 
@@ -47,7 +47,7 @@ def test_counts_go_on_from_the_pairs_before():
 
 
 def test_rows_of_a_count_are_made_once():
-    pairs = Pairs(PLAN, None, 0)
+    pairs = Pairs(PLAN, None, 0, 0)
 
     assert pairs.rows(2, 1) is pairs.rows(2, 2)
     assert pairs.rows(1, 3).plan.src.tolist() == [[3]]
@@ -59,6 +59,6 @@ def test_what_several_parts_share_is_counted_once():
 
     memory.guides[(0, "attn")] = tensor
     memory.held[(0, "to_k")] = tensor[1:]
-    memory.pairs[(0, "attn")] = Pairs(PLAN, None, 0)
+    memory.pairs[(0, "attn")] = Pairs(PLAN, None, 0, 0)
 
     assert memory.state_bytes == 4 * 5 * 4 + 8 * (2 + 2 + 2)

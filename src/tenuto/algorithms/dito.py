@@ -35,6 +35,7 @@ class DiTo:
         frequency_penalty: Cosine units; tokens reduced often are reduced less.
         densest: Destinations are each window's densest token, else its first.
         window: Tokens of a matching window along each grid axis; None is 2 along each.
+        partners: Kept tokens that stand for a token together, >= 1: the most similar ones.
         warmup: First steps that are dense, >= 1.
         predict_at: Where steps with ratio 1 are forecast, see `Reduction`.
         history_bits: None or 8, see `Reduction`.
@@ -60,6 +61,7 @@ class DiTo:
     frequency_penalty: float = 0.0
     densest: bool = False
     window: tuple[int, ...] | None = None
+    partners: int = 1
     warmup: int = 3
     predict_at: Literal["blocks", "modules"] = "blocks"
     history_bits: Literal[8] | None = None
@@ -69,6 +71,7 @@ class DiTo:
             ("ratio", "in [0, 1]", 0 <= self.ratio <= 1),
             ("interval", "an integer of at least 1", _all_count(self.interval)),
             ("warmup", "an integer of at least 1", _all_count(self.warmup)),
+            ("partners", "an integer of at least 1", _all_count(self.partners)),
             ("schedule", "None, a calibration's name or path, or a tuple of ratios",
              self.schedule is None or isinstance(self.schedule, str | tuple)),
             ("gain", "in [0, 1]", 0 <= self.gain <= 1),
@@ -137,6 +140,7 @@ class DiTo:
             drift=self.drift,
             window=self.window,
             densest=self.densest,
+            partners=self.partners,
             frequency_penalty=self.frequency_penalty,
             history_bits=self.history_bits,
             fitted_weights=fitted_weights,

@@ -85,12 +85,29 @@ def match_tokens(
     best, partner = _nearest(features, src, dst)
     if penalty is not None:
         best = best - penalty.weight * penalty.share.gather(1, src)
-    order = best.sort(dim=1, descending=True, stable=True).indices[:, :num_reduced]
+    return reduce_best(best, src, dst.gather(1, partner), num_reduced, features.shape[1])
+
+
+def reduce_best(
+    score: Float[Tensor, "batch sources"],
+    src: Int[Tensor, "batch sources"],
+    partner: Int[Tensor, "batch sources"],
+    num_reduced: int,
+    num_tokens: int,
+) -> MatchPlan:
+    """Return the plan that reduces the sources with the highest scores and keeps all else.
+
+    Args:
+        score: How well a source is stood for; ties go to the lowest position.
+        src: Tokens that may be reduced, ascending.
+        partner: The token that stands for each of them; none of `src`.
+        num_reduced: Sources to reduce.
+        num_tokens: All tokens.
+    """
+    order = score.sort(dim=1, descending=True, stable=True).indices[:, :num_reduced]
     reduced = src.gather(1, order)
     return MatchPlan(
-        keep=complement(reduced, features.shape[1]),
-        src=reduced,
-        dst=dst.gather(1, partner.gather(1, order)),
+        keep=complement(reduced, num_tokens), src=reduced, dst=partner.gather(1, order)
     )
 
 
@@ -111,9 +128,14 @@ def nearest_destinations(
     return _nearest(features.float(), src, dst)[1]
 
 
-def matching_macs(num_tokens: int, num_windows: int, channels: int) -> int:
-    """Multiply-accumulates of one `match_tokens` call on one sample: the similarity matrix."""
-    return (num_tokens - num_windows) * num_windows * channels
+def matching_macs(
+    num_tokens: int, num_windows: int, channels: int, *, densest: bool = False
+) -> int:
+    """Multiply-accumulates of one `match_tokens` call on one sample.
+
+    The similarity matrix, and with `densest` each token's similarity to the mean of all.
+    """
+    return ((num_tokens - num_windows) * num_windows + num_tokens * densest) * channels
 
 
 def num_reduced_of(num_tokens: int, ratio: float) -> int:
@@ -193,8 +215,15 @@ def _densest_of_windows(
     density = (units @ units.mean(1, keepdim=True).mT)[..., 0]
     if penalty is not None:
         density = density + penalty.weight * penalty.share
-    winner = density[:, members].argmax(-1)  # (batch, windows)
-    return members.expand(units.shape[0], -1, -1).gather(2, winner[..., None])[..., 0]
+    return best_of_windows(density, members)
+
+
+def best_of_windows(
+    scores: Float[Tensor, "batch tokens"], members: Int[Tensor, "windows members"]
+) -> Int[Tensor, "batch windows"]:
+    """Return each window's token with the highest score, the lowest index among equals."""
+    winner = scores[:, members].argmax(-1)  # (batch, windows)
+    return members.expand(scores.shape[0], -1, -1).gather(2, winner[..., None])[..., 0]
 
 
 def _nearest(

@@ -1,11 +1,12 @@
 """Everything the engine needs to know of a technique; each technique is a way to fill this in."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from tenuto.algorithms.forecast import Predictor
+from tenuto.algorithms.match_plan import MatchPlan
 from tenuto.algorithms.schedule import Schedule
 
 Keys = Literal["kept", "held", "all"]
@@ -18,6 +19,45 @@ module, of the block's attention, of its feed-forward, or of the whole block."""
 
 Part = Literal["self", "cross", "ffn"]
 """A part of a block that can be reduced."""
+
+
+@runtime_checkable
+class Matcher(Protocol):
+    """A rule that pairs tokens, for techniques that do not use `match_tokens`."""
+
+    def check(self, grid: tuple[int, ...], ratio: float) -> None:
+        """Raise ValueError where tokens of this grid cannot be matched at this ratio."""
+        ...
+
+    def match(self, features: Tensor, grid: tuple[int, ...], ratio: float, draw: int) -> MatchPlan:
+        """Return the plan for (batch, tokens, channels) features.
+
+        Args:
+            features: What similarity is measured on.
+            grid: Tokens along each axis.
+            ratio: Share of the tokens to reduce.
+            draw: Number of this matching in the run; rules with chance draw anew for each.
+        """
+        ...
+
+    def macs(self, grid: tuple[int, ...], ratio: float, channels: int) -> int:
+        """Return the multiply-accumulates of matching one sample."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funnel:
+    """Reduce queries apart from keys and values, inside the attention product.
+
+    Attributes:
+        queries: Share of the query rows not attended for, by step and block.
+        keys: Share of the key and value rows not attended to, by step and block.
+        per_head: Every head has pairs of its own.
+    """
+
+    queries: Schedule
+    keys: Schedule
+    per_head: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +77,14 @@ class Reduction:
         window: Tokens of a matching window along each grid axis; None is 2 along each.
         densest: A window's destination is its densest token, not its first.
         frequency_penalty: In cosine units, see `FrequencyPenalty`.
+        partners: Kept tokens that stand for a reduced one together; their rows are averaged.
+        matcher: Pairs tokens instead of `window`, `densest`, `frequency_penalty` and `partners`.
+        reuse_steps: Pairs made on inputs live until the next step that is a multiple of this.
+        shared_pairs: Pairs made on inputs serve all blocks of a kind, not one.
         merge: Average reduced tokens into their destination's input instead of dropping them.
+        merge_from: Share of the blocks, counted from the first, that drop them even so.
+        keeps_norm: Merged rows keep the largest norm of what went into them.
+        funnel: Where not None, only attention products are reduced, as it says.
         history_bits: None keeps history in the compute dtype, 8 as int8 with a scale a row.
         fitted_weights: (steps, outputs, channels) forecast weights for ``predict="fitted"``.
     """
@@ -53,7 +100,14 @@ class Reduction:
     window: tuple[int, ...] | None = None
     densest: bool = False
     frequency_penalty: float = 0.0
+    partners: int = 1
+    matcher: Matcher | None = None
+    reuse_steps: int = 1
+    shared_pairs: bool = False
     merge: bool = False
+    merge_from: float = 0.0
+    keeps_norm: bool = False
+    funnel: Funnel | None = None
     history_bits: Literal[8] | None = None
     fitted_weights: Tensor | None = None
 

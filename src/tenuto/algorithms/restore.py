@@ -31,7 +31,7 @@ def gather_rows(
 def restore_rows(
     kept: Float[Tensor, "batch kept channels"],
     flat_keep: Int[Tensor, " kept_rows"],
-    flat_slots: Int[Tensor, " rows"],
+    flat_slots: Int[Tensor, "*partners rows"],
     forecast: Float[Tensor, "batch tokens channels"] | None,
     gain: float,
 ) -> Float[Tensor, "batch tokens channels"]:
@@ -40,7 +40,8 @@ def restore_rows(
     Args:
         kept: Computed outputs, in the plan's order of kept tokens.
         flat_keep: Flattened token row of each kept one.
-        flat_slots: For each flattened token row, the flattened kept row of itself or its partner.
+        flat_slots: For each flattened token row, the flattened kept row of itself or its partner;
+            one row of these for each of several partners, whose average then stands for it.
         forecast: For all tokens, or None to copy the partner.
         gain: How much of the partner's innovation corrects a forecast; 0 leaves it, 1 adds it all.
 
@@ -50,15 +51,31 @@ def restore_rows(
     Source: ours; see the module's text for the corners and their sources.
     """
     if forecast is None:
-        return gather_rows(kept, flat_slots)
+        return _spread(kept, flat_slots, flat_keep)
     channels = kept.shape[-1]
     if gain == 0:
         restored = forecast.reshape(-1, channels).clone()
     else:
         innovation = kept - gather_rows(forecast, flat_keep)
-        restored = innovation.view(-1, channels).index_select(0, flat_slots)
+        restored = _spread(innovation, flat_slots, flat_keep).view(-1, channels)
         if gain != 1:
             restored *= gain
         restored += forecast.reshape(-1, channels)
     restored.index_copy_(0, flat_keep, kept.reshape(-1, channels))
     return restored.view_as(forecast)
+
+
+def _spread(
+    kept: Float[Tensor, "batch kept channels"],
+    flat_slots: Int[Tensor, "*partners rows"],
+    flat_keep: Int[Tensor, " kept_rows"],
+) -> Float[Tensor, "batch tokens channels"]:
+    """Give every token the rows of its partners, averaged; kept tokens their own, unchanged."""
+    if flat_slots.ndim == 1:
+        return gather_rows(kept, flat_slots)
+    total = gather_rows(kept, flat_slots[0])
+    for slots in flat_slots[1:]:
+        total = total + gather_rows(kept, slots)
+    mean = (total / len(flat_slots)).view(-1, kept.shape[-1])
+    mean.index_copy_(0, flat_keep, kept.reshape(-1, kept.shape[-1]))
+    return mean.view_as(total)

@@ -56,16 +56,18 @@ class Table:
 
     Attributes:
         steps: One entry a step: a number for all blocks, or a tuple with one number a block.
+        needs_dense_start: The first step must be dense, because nothing is known before it.
     """
 
     steps: tuple[float | tuple[float, ...], ...]
+    needs_dense_start: bool = True
 
     def __post_init__(self) -> None:
         for index, entry in enumerate(self.steps):
             for ratio in entry if isinstance(entry, tuple) else (entry,):
                 if not 0 <= ratio <= 1:
                     raise ValueError(f"`schedule[{index}]` must be in [0, 1], got {ratio!r}")
-        if self.steps and any(self.ratios_of(0)):
+        if self.needs_dense_start and self.steps and any(self.ratios_of(0)):
             raise ValueError("`schedule[0]` must be 0: nothing is known before the first step")
 
     def ratios_of(self, step_index: int) -> tuple[float, ...]:
@@ -96,7 +98,57 @@ class Table:
         return tuple({ratio for step in range(len(self.steps)) for ratio in self.ratios_of(step)})
 
 
-Schedule = EveryNth | Constant | Table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromDepth:
+    """`ratio` at steps 0, n, 2n, ... in all blocks from a depth on; dense at the steps between.
+
+    Attributes:
+        ratio: Share of the tokens not computed.
+        interval: n, >= 1; 1 is every step.
+        depth: Share of the blocks, counted from the first, that stay dense, [0, 1].
+
+    Source: the schedule of ToMA's released code for Flux (arXiv 2509.10918).
+
+    >>> FromDepth(ratio=0.5, interval=3, depth=0.5).row(3, 4)
+    (0.0, 0.0, 0.5, 0.5)
+    """
+
+    ratio: float
+    interval: int
+    depth: float
+
+    def row(self, step_index: int, num_blocks: int) -> tuple[float, ...]:
+        """Return each block's ratio at a step."""
+        num_dense = num_blocks if step_index % self.interval else round(self.depth * num_blocks)
+        return (0.0,) * num_dense + (self.ratio,) * (num_blocks - num_dense)
+
+    def ratios(self) -> tuple[float, ...]:
+        """Return every ratio that can occur."""
+        return (self.ratio,)
+
+
+@dataclass(frozen=True, slots=True)
+class Larger:
+    """The larger ratio of two schedules, step by step and block by block."""
+
+    first: "Constant | Table"
+    second: "Constant | Table"
+
+    def row(self, step_index: int, num_blocks: int) -> tuple[float, ...]:
+        """Return each block's ratio at a step.
+
+        Raises:
+            ValueError: As `Table.row`.
+        """
+        rows = (s.row(step_index, num_blocks) for s in (self.first, self.second))
+        return tuple(max(pair) for pair in zip(*rows, strict=True))
+
+    def ratios(self) -> tuple[float, ...]:
+        """Return every ratio that can occur in either."""
+        return tuple({*self.first.ratios(), *self.second.ratios()})
+
+
+Schedule = EveryNth | Constant | Table | FromDepth | Larger
 
 
 def predicted_spans(row: Sequence[float]) -> tuple[tuple[int, int], ...]:

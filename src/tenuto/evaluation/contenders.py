@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from tenuto import baselines
 from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.schedule import Schedule
-from tenuto.algorithms.tomesd import ToMeSD
 from tenuto.config import coerce, parse_spec
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.peers import (
@@ -69,6 +69,14 @@ class _FewerSteps:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"`steps` must be at least 1, got {self.steps!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Style:
+    """What can be said of a cache in somebody's style; the rest is the style's own."""
+
+    ratio: float | None = None
+    interval: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +151,26 @@ def _peer(settings_class: Any) -> Callable[[str, dict[str, str]], Contender]:
     return make
 
 
+def _baseline(technique: type[Any]) -> Callable[[str, dict[str, str]], Contender]:
+    """Return the maker of a published token reduction."""
+
+    def make(spec: str, texts: dict[str, str]) -> Contender:
+        return _technique(spec, coerce(technique, texts, technique.__name__.lower()), "peer")
+
+    return make
+
+
+def _style(preset: Callable[..., DiTo]) -> Callable[[str, dict[str, str]], Contender]:
+    """Return the maker of our reading of a published cache."""
+
+    def make(spec: str, texts: dict[str, str]) -> Contender:
+        given = _params(coerce(_Style, texts, preset.__name__.replace("_", "-")))
+        settings = preset(**{name: value for name, value in given.items() if value is not None})
+        return _technique(spec, settings, "peer")
+
+    return make
+
+
 def _params(settings: Any) -> dict[str, Any]:
     return {f.name: getattr(settings, f.name) for f in fields(settings)}
 
@@ -152,7 +180,15 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "fewer-steps": _fewer_steps,
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
-    "tomesd": lambda spec, texts: _technique(spec, coerce(ToMeSD, texts, "tomesd"), "peer"),
+    "tomesd": _baseline(baselines.ToMeSD),
+    "tofu": _baseline(baselines.ToFu),
+    "sito": _baseline(baselines.SiTo),
+    "toma": _baseline(baselines.ToMA),
+    "asymrnr": _baseline(baselines.AsymRnR),
+    "toca-style": _style(baselines.toca_style),
+    "duca-style": _style(baselines.duca_style),
+    "resca-style": _style(baselines.resca_style),
+    "clusca-style": _style(baselines.clusca_style),
     "taylorseer": _peer(TaylorSeer),
     "fbc": _peer(FirstBlockCache),
     "magcache": _peer(MagCache),

@@ -5,9 +5,13 @@ from typing import Any
 
 from torch import nn
 
+from tenuto.algorithms.asymrnr import AsymRnR
 from tenuto.algorithms.dito import DiTo
-from tenuto.algorithms.reduction import Reduction
+from tenuto.algorithms.reduction import Funnel, Reduction
 from tenuto.algorithms.schedule import Table, predicted_spans
+from tenuto.algorithms.sito import SiTo
+from tenuto.algorithms.tofu import ToFu
+from tenuto.algorithms.toma import ToMA
 from tenuto.algorithms.tomesd import ToMeSD
 from tenuto.errors import AlreadyAcceleratedError, CalibrationError, UnsupportedModelError
 from tenuto.integration.attention_place import AttentionPlace
@@ -15,6 +19,7 @@ from tenuto.integration.block_place import BlockPlace
 from tenuto.integration.calibration import Calibration, load_calibration
 from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily, ModelFamily, family_of
+from tenuto.integration.funnel_place import FunnelPlace
 from tenuto.integration.fused_place import FusedPlace
 from tenuto.integration.grid_watch import GridWatch
 from tenuto.integration.guide_place import GuidePlace
@@ -23,8 +28,8 @@ from tenuto.integration.memory import Key
 from tenuto.integration.row_place import RowPlace
 from tenuto.integration.steps import StepTracker
 
-Technique = DiTo | ToMeSD
-Place = AttentionPlace | BlockPlace | FusedPlace | GuidePlace | RowPlace
+Technique = DiTo | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
+Place = AttentionPlace | BlockPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
 _FOLLOWING = AttentionPlace | FusedPlace | GuidePlace
 """Places with hooks on single layers, which adapters may wrap."""
 
@@ -75,7 +80,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
 
 def _the_technique(techniques: tuple[Technique, ...]) -> Technique:
     for technique in techniques:
-        if not isinstance(technique, DiTo | ToMeSD):
+        if not isinstance(technique, Technique):
             raise TypeError(
                 f"`techniques` must be instances such as tenuto.DiTo(ratio=0.5), got {technique!r}"
             )
@@ -124,9 +129,7 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
 
 def reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
     """Return what the engine does under a technique and the calibration that it names, if any."""
-    if isinstance(technique, ToMeSD):
-        return technique.reduction()
-    if calibration is None:
+    if not isinstance(technique, DiTo) or calibration is None:
         return technique.reduction()
     table = Table(tuple(technique.ratio if ratio else 0.0 for ratio in calibration.ratios))
     return technique.reduction(table, calibration.forecast_weights)
@@ -139,9 +142,10 @@ def _check_fit(
     if calibration is not None:
         calibration.check_model(model)
     rows = family.blocks_of(model)
-    if isinstance(reduction.schedule, Table):
-        for step_index in range(len(reduction.schedule.steps)):
-            reduction.schedule.row(step_index, len(rows))
+    funnel = reduction.funnel
+    for schedule in (reduction.schedule,) if funnel is None else (funnel.queries, funnel.keys):
+        for step_index in range(len(schedule.steps) if isinstance(schedule, Table) else 0):
+            schedule.row(step_index, len(rows))
     _check_fitted(reduction, _spans(reduction, rows))
 
 
@@ -190,11 +194,28 @@ def _places(
     spans: tuple[tuple[int, int], ...],
 ) -> list[Place]:
     """Hook every place of every block that the technique concerns."""
+    if engine.reduction.funnel is not None:
+        return _funnels(engine, engine.reduction.funnel, rows)
     places: list[Place] = []
+    firsts: dict[str, int] = {}
     for index, (row, block) in enumerate(rows):
-        places.extend(_places_of_block(engine, row, block, index))
+        first = firsts.setdefault(row.blocks, index)
+        is_shared = engine.reduction.shared_pairs and not row.nested  # nested: other token grids
+        places.extend(_places_of_block(engine, row, block, index, first if is_shared else index))
         if spans or engine.reduction.guide in ("input", "block"):
             places.append(BlockPlace(engine, block, row, index, spans))
+    return places
+
+
+def _funnels(
+    engine: Engine, funnel: Funnel, rows: list[tuple[BlockFamily, nn.Module]]
+) -> list[Place]:
+    """Hook the attention products of all blocks."""
+    places: list[Place] = []
+    for index, (row, block) in enumerate(rows):
+        for part, name in (("self", row.self_attention), ("self2", row.image_attention)):
+            if (module := _part(block, name)) is not None:
+                places.append(FunnelPlace(engine, funnel, module, row.text_first, (index, part)))
     return places
 
 
@@ -218,13 +239,15 @@ def _parts_of(row: BlockFamily) -> set[str]:
     return {"self", *(["cross"] if row.cross_attention else []), *(["ffn"] if has_ffn else [])}
 
 
-def _places_of_block(engine: Engine, row: BlockFamily, block: nn.Module, index: int) -> list[Place]:
+def _places_of_block(
+    engine: Engine, row: BlockFamily, block: nn.Module, index: int, pairs_index: int
+) -> list[Place]:
     """Hook the parts of one block, and what they are matched on."""
     parts, guide = engine.reduction.parts, engine.reduction.guide
 
     def pairs_key(part: str) -> Key:
         shared = "self" if part == "cross" and "self" in parts else part
-        return (index, shared if guide == "module" else guide)
+        return (pairs_index, shared if guide == "module" else guide)
 
     places: list[Place] = []
     attention = getattr(block, row.self_attention)

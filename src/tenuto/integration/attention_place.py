@@ -10,12 +10,11 @@ its own pairs whatever the family.
 from collections.abc import Callable
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from tenuto.algorithms.restore import gather_rows
 from tenuto.errors import UnsupportedModelError
+from tenuto.integration.attended import Attended, check_attended
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
 from tenuto.integration.family import BlockFamily
@@ -132,22 +131,17 @@ class AttentionPlace:
     ) -> Any:
         """Run the module's own code, its projections and attention product on fewer rows."""
         stream = stream_of(args, kwargs)
-        if self._engine.reduction.merge:
-            stream = merged(stream, rows, self._family.text_first)
-            args, kwargs = with_stream(args, kwargs, stream)
+        stream = merged(self._engine, self._key, stream, rows, self._family.text_first)
+        args, kwargs = with_stream(args, kwargs, stream)
         self._rows, self._shares, self._saved = rows, [], {}
         self._gathered = gather_rows(stream, self._kept(rows, stream.shape[1]))
         self._stream = stream
         try:
-            with _Attended(self._attend):
+            with Attended(self._attend):
                 output = inner(*args, **kwargs)
         finally:
             self._rows = self._gathered = self._stream = None
-        if not self._shares:
-            raise UnsupportedModelError(
-                f"{type(self._module).__name__} must call torch's scaled_dot_product_attention "
-                "(set the attention backend to 'native')"
-            )
+        check_attended(self._module, len(self._shares))
         self._count()
         return output if self._has_output or self._compact else self._restored(output, rows)
 
@@ -237,21 +231,3 @@ class AttentionPlace:
         if isinstance(output, tuple):
             return image, text
         return join_rows(image, text, self._family.text_first)
-
-
-class _Attended(TorchFunctionMode):
-    """Hand every scaled_dot_product_attention inside the mode to a function."""
-
-    _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
-
-    def __init__(self, attend: Callable[[Callable[..., Tensor], dict[str, Any]], Tensor]) -> None:
-        super().__init__()
-        self._attend = attend
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
-        return self._attend(func, {**dict(zip(self._NAMES, args, strict=False)), **kwargs})

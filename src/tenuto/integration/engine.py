@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenuto.algorithms.matching import check_reducible, num_reduced_of
+from tenuto.algorithms.matching import num_reduced_of
 from tenuto.algorithms.reduction import Reduction
 from tenuto.algorithms.schedule import predicted_spans
 from tenuto.errors import NonFiniteError
@@ -18,7 +18,7 @@ from tenuto.integration.families import Grid, ModelFamily
 from tenuto.integration.history import History
 from tenuto.integration.macs import MacCounter
 from tenuto.integration.memory import BranchMemory, Key
-from tenuto.integration.pairing import coming_ratios, find_pairs, window_of
+from tenuto.integration.pairing import check_grid, coming_ratios, find_pairs, is_matched
 from tenuto.integration.steps import Moment, StepTracker, noise_level
 
 
@@ -190,21 +190,20 @@ class Engine:
             return
         self.call.grids.update(dict.fromkeys(blocks, grid))
         try:
-            self._check_reducible(grid)
+            check_grid(self.reduction, grid)
         except ValueError:
             self.call.unfit.update(blocks)
 
-    # How.
+    def merges(self, block_index: int) -> bool:
+        """Return whether a block's reduced tokens are merged into kept ones, not dropped."""
+        return self.reduction.merge and block_index >= self.num_blocks * self.reduction.merge_from
 
-    def _check_reducible(self, grid: Grid) -> None:
-        for ratio in self.reduction.schedule.ratios():
-            if 0 < ratio < 1:
-                check_reducible(prod(grid), grid, window_of(self.reduction, grid), ratio)
+    # How.
 
     def _begin(self, moment: Moment, inputs: Mapping[str, Any], grid: Grid) -> Call:
         """Look up the ratios of this step, and replace by 0 what cannot be done."""
         if moment.is_new_run and grid:
-            self._check_reducible(grid)
+            check_grid(self.reduction, grid)
         memory = self._memories.setdefault(moment.branch, BranchMemory())
         row = self.reduction.schedule.row(moment.step_index, self.num_blocks)
         reason = "dense step of the schedule"
@@ -243,9 +242,8 @@ class Engine:
                 return Dense("no history yet")
         if ratio == 1:
             return Predicted()
-        if self.reduction.guide == "input" and pairs_key not in call.decisions:
+        if self.reduction.guide == "input" and not is_matched(call, self.reduction, pairs_key):
             self.match(pairs_key, key[0], call.inputs[key[0]])
-            call.decisions[pairs_key] = Dense("pairs of this call are made")
         pairs = call.memory.pairs.get(pairs_key)
         if pairs is None:
             return Dense("no pairs yet")

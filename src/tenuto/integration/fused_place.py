@@ -52,8 +52,7 @@ class FusedPlace:
             case Predicted():
                 return (rows[:, :0],)
             case Partial(plan_rows):
-                if self._engine.reduction.merge:
-                    rows = merged(rows, plan_rows, self._text_first)
+                rows = merged(self._engine, self._key, rows, plan_rows, self._text_first)
                 num_text = rows.shape[1] - plan_rows.plan.num_tokens
                 return (gather_rows(rows, plan_rows.kept(num_text, self._text_first)),)
 

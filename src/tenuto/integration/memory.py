@@ -18,7 +18,11 @@ class Pairs:
     """The pairs that a Matching step found in one block, and how often they were used."""
 
     def __init__(
-        self, plan: MatchPlan, approximated: Tensor | None, num_reduced_steps: int
+        self,
+        plan: MatchPlan,
+        approximated: Tensor | None,
+        num_reduced_steps: int,
+        step_index: int,
     ) -> None:
         """Take the plan at the largest ratio, and the counts carried over from the pairs before.
 
@@ -26,15 +30,22 @@ class Pairs:
             plan: Reduced tokens in falling order of similarity.
             approximated: (batch, tokens) int32 steps in which each token was approximated so far.
             num_reduced_steps: Steps in which any was.
+            step_index: Step in which the pairs were found.
         """
         self.plan = plan
+        self.step_index = step_index
         self._before = approximated
         self._steps_before = num_reduced_steps
         self._rows: dict[int, PlanRows] = {}
         self._uses: dict[int, set[int]] = {}
 
     def rows(self, num_reduced: int, step_index: int) -> PlanRows:
-        """Return the rows that reduce `num_reduced` tokens, and note the use in this step."""
+        """Return the rows that reduce `num_reduced` tokens, and note the use in this step.
+
+        A plan with soft weights reduces what it was made for.
+        """
+        if self.plan.soft is not None:
+            num_reduced = self.plan.src.shape[1]
         if num_reduced not in self._rows:
             self._rows[num_reduced] = PlanRows(self.plan.narrowed(num_reduced))
             self._uses[num_reduced] = set()
@@ -61,7 +72,7 @@ class Pairs:
 
     def tensors(self) -> Iterator[Tensor]:
         """Go through the indices and counts."""
-        yield from (self.plan.keep, self.plan.src, self.plan.dst)
+        yield from self.plan.tensors()
         if self._before is not None:
             yield self._before
         for rows in self._rows.values():

@@ -5,12 +5,15 @@ from time import perf_counter
 
 from torch import Tensor
 
+from tenuto.algorithms.match_plan import MatchPlan
 from tenuto.algorithms.matching import (
     FrequencyPenalty,
+    check_reducible,
     match_tokens,
     matching_macs,
-    window_members,
+    num_reduced_of,
 )
+from tenuto.algorithms.partners import check_partners, partners_macs, with_partners
 from tenuto.algorithms.reduction import Reduction
 from tenuto.integration.call import Call
 from tenuto.integration.counters import Counters
@@ -24,6 +27,22 @@ _HORIZON_STEPS = 64
 def window_of(reduction: Reduction, grid: Grid) -> tuple[int, ...]:
     """Return the matching window for a grid."""
     return reduction.window or (2,) * len(grid)
+
+
+def check_grid(reduction: Reduction, grid: Grid) -> None:
+    """Raise ValueError where tokens of this grid cannot be matched as the setting wants."""
+    for ratio in reduction.schedule.ratios():
+        if 0 < ratio < 1 and reduction.matcher is not None:
+            reduction.matcher.check(grid, ratio)
+        elif 0 < ratio < 1:
+            num_reduced = check_reducible(prod(grid), grid, window_of(reduction, grid), ratio)
+            check_partners(prod(grid) - num_reduced, reduction.partners)
+
+
+def is_matched(call: Call, reduction: Reduction, key: Key) -> bool:
+    """Return whether there are pairs that still serve in this call, where inputs are matched on."""
+    pairs, every = call.memory.pairs.get(key), reduction.reuse_steps
+    return pairs is not None and pairs.step_index // every == call.moment.step_index // every
 
 
 def coming_ratios(reduction: Reduction, step_index: int, num_blocks: int) -> tuple[float, ...]:
@@ -56,7 +75,7 @@ def find_pairs(
 
     Args:
         call: The present call; its memory takes the pairs.
-        reduction: Window, drift, penalty, choice of destinations.
+        reduction: Window, drift, penalty, choice of destinations, or a matcher.
         counters: Take operations and seconds.
         key: Under which the pairs are kept.
         features: (batch, tokens, channels) of image tokens.
@@ -76,10 +95,36 @@ def find_pairs(
     penalty = None
     if reduction.frequency_penalty and approximated is not None:
         penalty = FrequencyPenalty(approximated / max(1, steps), reduction.frequency_penalty)
+    plan = _plan(call, reduction, key, features, ratio, penalty)
+    memory.pairs[key] = Pairs(plan, approximated, steps, call.moment.step_index)
+    seconds = perf_counter() - start
+    macs = features.shape[0] * _macs(reduction, call.grid_of(key[0]), ratio, features.shape[-1])
+    counters.matching(macs, seconds)
+
+
+def _plan(
+    call: Call,
+    reduction: Reduction,
+    key: Key,
+    features: Tensor,
+    ratio: float,
+    penalty: FrequencyPenalty | None,
+) -> MatchPlan:
     grid = call.grid_of(key[0])
+    if reduction.matcher is not None:
+        draw = call.moment.step_index * len(call.row) + key[0]
+        return reduction.matcher.match(features, grid, ratio, draw)
     window = window_of(reduction, grid)
     plan = match_tokens(features, grid, window, ratio, densest=reduction.densest, penalty=penalty)
-    memory.pairs[key] = Pairs(plan, approximated, steps)
-    num_windows = window_members(grid, window).shape[0]
-    macs = features.shape[0] * matching_macs(prod(grid), num_windows, features.shape[-1])
-    counters.matching(macs, perf_counter() - start)
+    return plan if reduction.partners == 1 else with_partners(features, plan, reduction.partners)
+
+
+def _macs(reduction: Reduction, grid: Grid, ratio: float, channels: int) -> int:
+    """Multiply-accumulates of matching one sample."""
+    if reduction.matcher is not None:
+        return reduction.matcher.macs(grid, ratio, channels)
+    num_windows = prod(g // w for g, w in zip(grid, window_of(reduction, grid), strict=True))
+    macs = matching_macs(prod(grid), num_windows, channels, densest=reduction.densest)
+    if reduction.partners > 1:
+        macs += partners_macs(prod(grid), num_reduced_of(prod(grid), ratio), channels)
+    return macs

@@ -84,8 +84,7 @@ class RowPlace:
         stream = stream_of(args, kwargs)
         num_text = stream.shape[1] - rows.plan.num_tokens
         share = rows.plan.src.shape[1] / stream.shape[1]
-        if self._engine.reduction.merge:
-            stream = merged(stream, rows, self._text_first)
+        stream = merged(self._engine, self._key, stream, rows, self._text_first)
         stream = gather_rows(stream, rows.kept(num_text, self._text_first))
         args, kwargs = with_stream(args, kwargs, stream)
         computed = inner(*args, **kwargs)
@@ -116,19 +115,44 @@ def restore(
         text_first: Text rows, if there are any, stand before the image rows.
     """
     kept, text = split_rows(computed, rows.plan.keep.shape[1], text_first)
-    forecast = engine.forecast(key)
-    image = None if forecast is None else forecast[0]
-    gain = engine.reduction.gain
-    if image is not None and gain > 0:
-        engine.counters.extra(image.numel() + kept.numel())
-    restored = restore_rows(kept, rows.kept(), rows.slots, image, gain)
+    restored = _restored(engine, key, rows, kept)
     return join_rows(restored, text, text_first) if text.shape[1] else restored
 
 
-def merged(stream: Tensor, rows: PlanRows, text_first: bool = True) -> Tensor:
-    """Return the stream with destinations averaged; text rows, if there are any, stay."""
+def _restored(engine: Engine, key: Key, rows: PlanRows, kept: Tensor) -> Tensor:
+    """Return the image rows, and count what that takes."""
+    plan, gain = rows.plan, engine.reduction.gain
+    if plan.soft is not None:
+        engine.counters.extra(plan.soft.macs(kept.shape[-1]))
+        return plan.soft.unmerge(kept)
+    forecast = engine.forecast(key)
+    image = None if forecast is None else forecast[0]
+    num_values = kept.shape[0] * plan.num_tokens * kept.shape[-1]
+    if image is not None and gain > 0:
+        engine.counters.extra(num_values + kept.numel())
+    if plan.further is not None and (image is None or gain > 0):
+        engine.counters.extra(num_values * plan.further.shape[2])
+    return restore_rows(kept, rows.kept(), rows.slots, image, gain)
+
+
+def merged(
+    engine: Engine, key: Key, stream: Tensor, rows: PlanRows, text_first: bool = True
+) -> Tensor:
+    """Return the stream with reduced tokens merged into kept rows, as it is where they are dropped.
+
+    Text rows, if there are any, stay.
+    """
+    if not engine.merges(key[0]):
+        return stream
     image, text = split_rows(stream, rows.plan.num_tokens, text_first)
-    image = merge_into_destinations(image, rows.plan)
+    soft = rows.plan.soft
+    if soft is None:
+        image = merge_into_destinations(image, rows.plan, keeps_norm=engine.reduction.keeps_norm)
+    else:
+        engine.counters.extra(soft.macs(image.shape[-1]))
+        flat = image.reshape(-1, image.shape[-1])
+        kept = soft.merge(image).flatten(0, 1)
+        image = flat.index_copy(0, rows.kept(), kept).view(image.shape)
     return join_rows(image, text, text_first) if text.shape[1] else image
 
 

@@ -23,10 +23,18 @@ class PlanRows:
 
     @cached_property
     def slots(self) -> Tensor:
-        """For each image token, the flat kept row of itself or its partner; kept rows are image."""
-        batch, num_kept = self.plan.keep.shape
-        offsets = torch.arange(batch, device=self.plan.keep.device)[:, None] * num_kept
-        return (self.plan.slots() + offsets).flatten()
+        """For each image token, the flat kept row of itself or its partner; kept rows are image.
+
+        With several partners, one such row of numbers for each.
+        """
+        plan = self.plan
+        batch, num_kept = plan.keep.shape
+        offsets = torch.arange(batch, device=plan.keep.device)[:, None] * num_kept
+        nearest = (plan.slots() + offsets).flatten()
+        if plan.further is None:
+            return nearest
+        others = [(plan.slots(dst) + offsets).flatten() for dst in plan.further.unbind(-1)]
+        return torch.stack([nearest, *others])
 
     def kept(self, num_text: int = 0, text_first: bool = True, sample: int | None = None) -> Tensor:
         """Flat rows of the kept image tokens and of all text rows, text where it stands.
@@ -52,7 +60,7 @@ class PlanRows:
 
     def tensors(self) -> Iterator[Tensor]:
         """Go through the plan and the row numbers made from it so far."""
-        yield from (self.plan.keep, self.plan.src, self.plan.dst)
+        yield from self.plan.tensors()
         yield from self._kept.values()
         if "slots" in self.__dict__:
             yield self.slots
