@@ -116,7 +116,9 @@ def settings_in_documents() -> list[str]:
         match
         for document in DOCUMENTS
         for match in re.findall(
-            r"`((?:baselines\.|tenuto\.)*(?:DiTo|ToMeSD)[\w.]*\([^`]*\))`", document.read_text()
+            r"`((?:baselines\.|tenuto\.)*(?:DiTo|ToMeSD|ToFu|SiTo|ToMA|AsymRnR|\w+_style)[\w.]*"
+            r"\([^`]*\))`",
+            document.read_text(),
         )
     ]
     return sorted({setting for setting in found if "..." not in setting})
