@@ -41,7 +41,8 @@ class ToMA:
             largest of at most 4 along each.
         scale: Factor on the cosines before the softmax, > 0.
         reuse_steps: Pairs live until the next step that is a multiple of this, >= 1.
-        shared: Blocks of a kind share their pairs; else each block makes its own.
+        shared: Blocks of a kind share their pairs; else, and in a UNet, whose blocks have token
+            grids of their own, each block makes its own.
 
     Raises:
         ValueError: A value is out of its range.
