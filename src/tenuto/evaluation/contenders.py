@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.eager_prediction import EagerPrediction
 from tenuto.algorithms.schedule import Schedule
 from tenuto.algorithms.tomesd import ToMeSD
 from tenuto.config import coerce, parse_spec
@@ -152,6 +153,9 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "fewer-steps": _fewer_steps,
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
+    "eager": lambda spec, texts: _technique(
+        spec, coerce(EagerPrediction, texts, "eager"), "tenuto"
+    ),
     "tomesd": lambda spec, texts: _technique(spec, coerce(ToMeSD, texts, "tomesd"), "peer"),
     "taylorseer": _peer(TaylorSeer),
     "fbc": _peer(FirstBlockCache),

@@ -139,7 +139,7 @@ class AttentionPlace:
         self._gathered = gather_rows(stream, self._kept(rows, stream.shape[1]))
         self._stream = stream
         try:
-            with _Attended(self._attend):
+            with Attended(self._attend):
                 output = inner(*args, **kwargs)
         finally:
             self._rows = self._gathered = self._stream = None
@@ -239,7 +239,7 @@ class AttentionPlace:
         return join_rows(image, text, self._family.text_first)
 
 
-class _Attended(TorchFunctionMode):
+class Attended(TorchFunctionMode):
     """Hand every scaled_dot_product_attention inside the mode to a function."""
 
     _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
