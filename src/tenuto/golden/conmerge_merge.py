@@ -50,6 +50,7 @@ def merge_tiles(tiles: NDArray[np.bool_], members: Int32, units: Int32, trial: I
         How many merged tiles there are; the rest of the arrays stays -1.
     """
     num_tiles, merge_limit = members.shape
+    populations = _populations(tiles)
     is_taken = np.zeros(num_tiles, np.bool_)
     num_merged = 0
     for host in range(num_tiles):
@@ -57,16 +58,28 @@ def merge_tiles(tiles: NDArray[np.bool_], members: Int32, units: Int32, trial: I
             continue
         _place(tiles[host], 0, units[num_merged], trial)
         members[num_merged, 0] = host
-        num_members = 1
+        num_members, num_free = 1, tiles[host].size - populations[host]
         for other in range(num_tiles - 1, host, -1):
-            if num_members == merge_limit:
+            # Tiles before this one are denser: they do not fit either.
+            if num_members == merge_limit or populations[other] > num_free:
                 break
             if not is_taken[other] and _place(tiles[other], num_members, units[num_merged], trial):
                 members[num_merged, num_members] = other
                 is_taken[other] = True
+                num_free -= populations[other]
                 num_members += 1
         num_merged += 1
     return num_merged
+
+
+@njit
+def _populations(tiles: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Needed outputs of each tile."""
+    populations = np.zeros(len(tiles), np.int64)
+    for tile in range(len(tiles)):
+        for output in tiles[tile].flat:
+            populations[tile] += int(output)
+    return populations
 
 
 @njit
