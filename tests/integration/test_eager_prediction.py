@@ -14,6 +14,13 @@ from tenuto.integration import eager_place
 STEPS = (900.0, 700.0, 500.0)
 
 
+@pytest.fixture(autouse=True)
+def without_mochi(request):
+    """Mochi attends sample by sample, which prediction refuses."""
+    if "family" in request.fixturenames and request.getfixturevalue("family") == "mochi":
+        pytest.skip("refused: see test_an_attention_of_several_products_is_refused")
+
+
 @pytest.fixture
 def plans(monkeypatch):
     """Plans in the order in which they are made."""
@@ -271,3 +278,13 @@ def test_a_run_that_overflows_is_noticed(make_tiny):
         pytest.raises(tenuto.NonFiniteError, match="must be finite"),
     ):
         tiny(STEPS[0])
+
+
+def test_an_attention_of_several_products_is_refused(make_tiny):
+    tiny = make_tiny("mochi", 2)
+
+    with (
+        tenuto.accelerate(tiny.model, tenuto.EagerPrediction()),
+        pytest.raises(tenuto.UnsupportedModelError, match=r"MochiAttention must call .* once"),
+    ):
+        tiny(STEPS[0], 2)

@@ -68,7 +68,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
         _check_fit(model, family, reduction, calibration)
         if isinstance(technique, EagerPrediction):
-            eager_attentions(_rows(model, family), technique)
+            eager_attentions(family.blocks_of(model), technique)
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
     eager = technique if isinstance(technique, EagerPrediction) else None
     accelerated = []

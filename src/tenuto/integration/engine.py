@@ -265,8 +265,7 @@ class Engine:
             return
         counter = MacCounter(model)
         counter.start()
-        is_dense = self.call is None or not any(self.call.row)
-        if is_dense and not self.approximates_every_call:
+        if not self.approximates_every_call and (self.call is None or not any(self.call.row)):
             self._counting = counter  # this call is dense itself: `leave` stops the counter
             return
         # A technique that reduces its very first call: one dense forward more, for the count alone.
