@@ -21,8 +21,9 @@ from tenuto.errors import (
 )
 
 if TYPE_CHECKING:
-    from tenuto import baselines, zoo
+    from tenuto import baselines, golden, zoo
     from tenuto.algorithms.dito import DiTo
+    from tenuto.algorithms.eager_prediction import EagerPrediction
     from tenuto.integration.accelerate import Handle, accelerate
     from tenuto.integration.families import BlockFamily, ModelFamily, register_family
     from tenuto.integration.stats import Stats
@@ -35,6 +36,7 @@ __all__ = [
     "CalibrationError",
     "CaptionError",
     "DiTo",
+    "EagerPrediction",
     "Handle",
     "MissingExtraError",
     "ModelFamily",
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "accelerate",
     "baselines",
+    "golden",
     "register_family",
     "zoo",
 ]
@@ -54,13 +57,14 @@ __all__ = [
 _MODULE_OF_NAME = {
     "BlockFamily": "tenuto.integration.families",
     "DiTo": "tenuto.algorithms.dito",
+    "EagerPrediction": "tenuto.algorithms.eager_prediction",
     "Handle": "tenuto.integration.accelerate",
     "ModelFamily": "tenuto.integration.families",
     "Stats": "tenuto.integration.stats",
     "accelerate": "tenuto.integration.accelerate",
     "register_family": "tenuto.integration.families",
 }
-_SUBPACKAGES = frozenset({"baselines", "zoo"})
+_SUBPACKAGES = frozenset({"baselines", "golden", "zoo"})
 
 
 def __getattr__(name: str) -> object:

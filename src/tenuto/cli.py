@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenuto import __version__
+from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
 from tenuto.errors import TenutoError
 
 if TYPE_CHECKING:
     from tenuto.evaluation.samples import Plan
 
 _INTERRUPTED = 130
-
-CALIBRATION_SEED = 1_000_000
-"""Far from the seeds that comparisons start from: no evaluation noise is ever calibrated on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,14 +44,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tenuto {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_demo(_command(commands, "demo", _demo, "the embedded video model with and without tenuto",
+    add_demo(_command(commands, "demo", _demo, "the embedded video model with and without tenuto",
                        "tenuto demo --out demo"))  # fmt: skip
-    _add_generate(_command(commands, "generate", _generate, "draw one sample",
+    add_generate(_command(commands, "generate", _generate, "draw one sample",
                            'tenuto generate "a frog spins over the sea" -t dito'))  # fmt: skip
-    _add_compare(_command(commands, "compare", _compare, "fidelity and speed of several techniques",
+    add_compare(_command(commands, "compare", _compare, "fidelity and speed of several techniques",
                           "tenuto compare --model emoji-video -t dito -t fewer-steps:20 "
                           "--prompts 4 --speed"))  # fmt: skip
-    _add_calibrate(_command(commands, "calibrate", _calibrate, "measure a model, choose a schedule",
+    add_calibrate(_command(commands, "calibrate", _calibrate, "measure a model, choose a schedule",
                             "tenuto calibrate --model emoji-video --steps 40 --method forecast "
                             "--speed 1.5 --out fast.safetensors"))  # fmt: skip
     report = _command(commands, "report", _report, "a result folder as one HTML page",
@@ -71,103 +69,6 @@ def _command(
     )
     parser.set_defaults(run=run)
     return parser
-
-
-_MODELS = "emoji-video, emoji-image, or a pipeline folder of diffusers' format"
-_SPEC = (
-    "name:key=value,key=value with + between the items of a tuple, e.g. "
-    "dito:ratio=0.5,interval=3,scope=attn+ffn (keys: the fields of tenuto.DiTo) | dito-paper | "
-    "tomesd:ratio=0.5 | fewer-steps:30 | taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | "
-    "magcache | pab | cache-dit | off"
-)
-
-
-def _add_workload(parser: argparse.ArgumentParser, seed: int = 0) -> None:
-    parser.add_argument("--model", required=True, help=_MODELS)
-    parser.add_argument("--steps", type=int, default=40, help="denoising steps (default 40)")
-    parser.add_argument(
-        "--seed", type=int, default=seed, help=f"noise of the first prompt (default {seed})"
-    )
-    parser.add_argument(
-        "--scheduler", help="unipc, dpm2m or euler; the embedded models' own is unipc"
-    )
-    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
-
-
-def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder (default demo)")
-    parser.add_argument("--prompts", type=int, default=2, help="captions (default 2)")
-    parser.add_argument("--runs", type=int, default=5, help="timed runs of each row (default 5)")
-    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
-
-
-def _add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("caption", help="what to draw")
-    parser.add_argument("--model", default="emoji-video", help=f"{_MODELS} (default emoji-video)")
-    parser.add_argument("-t", "--technique", default="off", metavar="SPEC", help=_SPEC)
-    parser.add_argument("--steps", type=int, default=40, help="denoising steps (default 40)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
-    parser.add_argument("--scheduler", help="as for compare")
-    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
-    parser.add_argument(
-        "-o", "--out", type=Path, default=Path("sample.webp"),
-        help="a .webp, .png or .gif file (default sample.webp)",
-    )  # fmt: skip
-
-
-def _add_compare(parser: argparse.ArgumentParser) -> None:
-    _add_workload(parser)
-    parser.add_argument(
-        "-t", "--technique", action="append", required=True, metavar="SPEC",
-        help=f"one row: {_SPEC}; repeat for more rows",
-    )  # fmt: skip
-    parser.add_argument("--prompts", type=int, default=32, help="how many (default 32)")
-    parser.add_argument(
-        "--split", default="held-out", choices=("seen", "held-out"),
-        help="which captions of an embedded model (default held-out)",
-    )  # fmt: skip
-    parser.add_argument("--prompt-file", type=Path, help="captions, one a line (pipeline folders)")
-    parser.add_argument("--speed", action="store_true", help="time the rows too, interleaved")
-    parser.add_argument("--runs", type=int, default=5, help="timed runs of each row (default 5)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("comparison"),
-        help="result folder (default comparison); the same command again goes on where it stopped",
-    )  # fmt: skip
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
-
-
-def _add_calibrate(parser: argparse.ArgumentParser) -> None:
-    _add_workload(parser, seed=CALIBRATION_SEED)
-    parser.add_argument(
-        "--method", choices=("pmr", "forecast"), default="forecast",
-        help="DiTo's Pair Match Ratio, or fitted forecasts (default)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--prompts", type=int, default=12,
-        help="dense runs on captions of the split 'seen' (default 12; forecast needs 3 or more)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--speed", type=float, nargs="+", default=[1.5],
-        help="forecast: wanted speed-ups (default 1.5); several add -1.5x and so on to the name",
-    )  # fmt: skip
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        "--target-psnr", type=float, metavar="DB",
-        help="forecast: the fastest schedule of at least this mean PSNR, checked on other captions",
-    )  # fmt: skip
-    target.add_argument(
-        "--target-speed", type=float, metavar="X",
-        help="forecast: the best schedule of this speed-up, checked on other captions",
-    )  # fmt: skip
-    parser.add_argument(
-        "--threshold", type=float, default=0.6, help="pmr: match again below (default 0.6)"
-    )
-    parser.add_argument(
-        "--max-gap", type=int, help="most steps between dense ones (default: pmr 8, forecast 4)"
-    )
-    parser.add_argument("--prompt-file", type=Path, help="captions, one a line (pipeline folders)")
-    parser.add_argument("--out", type=Path, required=True, help="the calibration, .safetensors")
 
 
 def _demo(chosen: argparse.Namespace) -> int:

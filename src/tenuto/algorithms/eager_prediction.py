@@ -65,7 +65,7 @@ class EagerPrediction:
             raise ValueError(f"`bits` must be in [2, 12], got {self.bits!r}")
         if not self.scope or set(self.scope) - set(_PARTS):
             raise ValueError(f"`scope` must name some of {list(_PARTS)}, got {self.scope!r}")
-        if self.blocks is not None and min(self.blocks, default=0) < 0:
+        if self.blocks is not None and min(self.blocks, default=-1) < 0:
             raise ValueError(f"`blocks` must be None or numbers from 0, got {self.blocks!r}")
 
     @classmethod
@@ -180,20 +180,29 @@ def plan_from_scores(
         one_hot_threshold: In units of the scores, broadcasts against (batch, heads, queries); None
             takes no row for one-hot.
     """
-    num_keys = scores.shape[-1]
-    top = scores.topk(max(keep_count, min(2, num_keys)), dim=-1).values
-    lowest = top[..., keep_count - 1 : keep_count]
     one_hot = torch.zeros(scores.shape[:-1], dtype=torch.bool, device=scores.device)
-    if one_hot_threshold is not None and num_keys > 1:
-        one_hot = top[..., 0] - top[..., 1] > one_hot_threshold
-        lowest = torch.where(one_hot[..., None], top[..., :1], lowest)
-    above, ties = scores > lowest, scores == lowest
-    counts = torch.where(one_hot, 1, keep_count)[..., None] - above.sum(-1, keepdim=True)
-    keep = above | (ties & (ties.cumsum(-1, dtype=torch.int32) <= counts))
-    keep &= scores > -torch.inf
+    lowest = scores.topk(keep_count, dim=-1, sorted=False).values.amin(-1, keepdim=True)
+    if one_hot_threshold is not None and scores.shape[-1] > 1:
+        highest = scores.topk(2, dim=-1).values
+        one_hot = highest[..., 0] - highest[..., 1] > one_hot_threshold
+        lowest = torch.where(one_hot[..., None], highest[..., :1], lowest)
+    counts = torch.where(one_hot, 1, keep_count)
+    keep = _at_least(scores, lowest, counts) & (scores > -torch.inf)
     return AttentionPlan(
         keep, one_hot, ~one_hot, (keep & ~one_hot[..., None]).any(-2), keep.any(-2)
     )
+
+
+def _at_least(scores: Tensor, lowest: Tensor, counts: Tensor) -> Tensor:
+    """Mark `counts` scores of each row that reach its `lowest`: of those at it, the first."""
+    keep = scores >= lowest
+    num_too_many = keep.sum(-1) - counts
+    tied = num_too_many > 0
+    if bool(tied.any()):  # rare among 12-bit operands, and then in few rows
+        ties = scores[tied] == lowest[tied]
+        num_kept_ties = ties.sum(-1, keepdim=True) - num_too_many[tied][:, None]
+        keep[tied] &= ~ties | (ties.cumsum(-1) <= num_kept_ties)
+    return keep
 
 
 def _power_of_two(values: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tenuto import baselines
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.eager_prediction import EagerPrediction
 from tenuto.algorithms.schedule import Schedule
 from tenuto.config import coerce, parse_spec
 from tenuto.evaluation.generation import Workload
@@ -180,6 +181,9 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "fewer-steps": _fewer_steps,
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
+    "eager": lambda spec, texts: _technique(
+        spec, coerce(EagerPrediction, texts, "eager"), "tenuto"
+    ),
     "tomesd": _baseline(baselines.ToMeSD),
     "tofu": _baseline(baselines.ToFu),
     "sito": _baseline(baselines.SiTo),

@@ -50,6 +50,7 @@ def merge_tiles(tiles: NDArray[np.bool_], members: Int32, units: Int32, trial: I
         How many merged tiles there are; the rest of the arrays stays -1.
     """
     num_tiles, merge_limit = members.shape
+    needed = _needed_in_lanes(tiles)
     is_taken = np.zeros(num_tiles, np.bool_)
     num_merged = 0
     for host in range(num_tiles):
@@ -57,24 +58,48 @@ def merge_tiles(tiles: NDArray[np.bool_], members: Int32, units: Int32, trial: I
             continue
         _place(tiles[host], 0, units[num_merged], trial)
         members[num_merged, 0] = host
+        free = tiles.shape[1] - needed[host]
         num_members = 1
         for other in range(num_tiles - 1, host, -1):
-            if num_members == merge_limit:
+            # Tiles before one that is too large are larger: they do not fit either.
+            if num_members == merge_limit or needed[other].sum() > free.sum():
                 break
-            if not is_taken[other] and _place(tiles[other], num_members, units[num_merged], trial):
+            if is_taken[other] or not _fits(needed[other], free):
+                continue
+            if _place(tiles[other], num_members, units[num_merged], trial):
                 members[num_merged, num_members] = other
                 is_taken[other] = True
+                free -= needed[other]
                 num_members += 1
         num_merged += 1
     return num_merged
 
 
 @njit
+def _needed_in_lanes(tiles: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Needed outputs in each lane of each tile."""
+    num_tiles, rows, lanes = tiles.shape
+    needed = np.zeros((num_tiles, lanes), np.int64)
+    for tile in range(num_tiles):
+        for row in range(rows):
+            for lane in range(lanes):
+                needed[tile, lane] += int(tiles[tile, row, lane])
+    return needed
+
+
+@njit
+def _fits(needed: NDArray[np.int64], free: NDArray[np.int64]) -> bool:
+    """Whether every lane has as many free units as are needed in it."""
+    for lane in range(len(free)):  # noqa: SIM110 - numba compiles no generators in all()
+        if needed[lane] > free[lane]:
+            return False
+    return True
+
+
+@njit
 def _place(tile: NDArray[np.bool_], member: int, units: Int32, trial: Int32) -> bool:
     """Give every output of a tile a unit, or change nothing and return False."""
     rows, lanes = tile.shape
-    if not _has_room(tile, units):
-        return False
     for row in range(rows):
         trial[row, lanes] = units[row, lanes]
         for lane in range(lanes):
@@ -92,19 +117,6 @@ def _place(tile: NDArray[np.bool_], member: int, units: Int32, trial: Int32) -> 
     for row in range(rows):
         for lane in range(lanes + 1):
             units[row, lane] = trial[row, lane]
-    return True
-
-
-@njit
-def _has_room(tile: NDArray[np.bool_], units: Int32) -> bool:
-    """Whether no lane has more outputs than units; quickly tells most hopeless tiles."""
-    rows, lanes = tile.shape
-    for lane in range(lanes):
-        num_busy = 0
-        for row in range(rows):
-            num_busy += int(tile[row, lane]) + int(units[row, lane] >= 0)
-        if num_busy > rows:
-            return False
     return True
 
 

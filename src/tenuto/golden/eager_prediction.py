@@ -122,7 +122,7 @@ def requantize(sums: Integers, bits: int = 12) -> Int64:
     shift = np.maximum(num_bits - (bits - 1), 0)
     half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
     rounded = np.minimum((magnitude + half) >> shift, 2 ** (bits - 1) - 1)
-    return np.where(sums < 0, -rounded, rounded)
+    return rounded * np.where(sums < 0, np.int64(-1), np.int64(1))
 
 
 def predict_scores(

@@ -7,8 +7,9 @@ from torch import nn
 
 from tenuto.algorithms.asymrnr import AsymRnR
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.eager_prediction import EagerPrediction
 from tenuto.algorithms.reduction import Funnel, Reduction
-from tenuto.algorithms.schedule import Table, predicted_spans
+from tenuto.algorithms.schedule import Constant, Table, predicted_spans
 from tenuto.algorithms.sito import SiTo
 from tenuto.algorithms.tofu import ToFu
 from tenuto.algorithms.toma import ToMA
@@ -17,6 +18,7 @@ from tenuto.errors import AlreadyAcceleratedError, CalibrationError, Unsupported
 from tenuto.integration.attention_place import AttentionPlace
 from tenuto.integration.block_place import BlockPlace
 from tenuto.integration.calibration import Calibration, load_calibration
+from tenuto.integration.eager_place import EagerPlace, eager_attentions
 from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily, ModelFamily, family_of
 from tenuto.integration.funnel_place import FunnelPlace
@@ -28,8 +30,8 @@ from tenuto.integration.memory import Key
 from tenuto.integration.row_place import RowPlace
 from tenuto.integration.steps import StepTracker
 
-Technique = DiTo | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
-Place = AttentionPlace | BlockPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
+Technique = DiTo | EagerPrediction | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
+Place = AttentionPlace | BlockPlace | EagerPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
 _FOLLOWING = AttentionPlace | FusedPlace | GuidePlace
 """Places with hooks on single layers, which adapters may wrap."""
 
@@ -43,7 +45,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
 
     Args:
         pipe_or_model: A diffusers pipeline with a transformer, or a transformer itself.
-        techniques: One token-reduction setting.
+        techniques: One token-reduction setting, or one `EagerPrediction`.
         strict: Raise when numbers stop being finite in a run with reduced calls; False goes on
             densely and counts it.
 
@@ -70,10 +72,13 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
     reduction = reduction_of(technique, calibration)
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
         _check_fit(model, family, reduction, calibration)
+        if isinstance(technique, EagerPrediction):
+            eager_attentions(family.blocks_of(model), technique)
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
+    eager = technique if isinstance(technique, EagerPrediction) else None
     accelerated = []
     for model, family in zip(models, families, strict=True):
-        accelerated.append(_hook(model, family, reduction, pipe, calibration))
+        accelerated.append(_hook(model, family, (reduction, eager), pipe, calibration))
         accelerated[-1].engine.counters.is_strict = strict
     return Handle(accelerated)
 
@@ -129,6 +134,8 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
 
 def reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
     """Return what the engine does under a technique and the calibration that it names, if any."""
+    if isinstance(technique, EagerPrediction):
+        return Reduction(schedule=Constant(ratio=0.0), parts=frozenset(), keys="all")
     if not isinstance(technique, DiTo) or calibration is None:
         return technique.reduction()
     table = Table(tuple(technique.ratio if ratio else 0.0 for ratio in calibration.ratios))
@@ -152,11 +159,12 @@ def _check_fit(
 def _hook(
     model: nn.Module,
     family: ModelFamily,
-    reduction: Reduction,
+    settings: tuple[Reduction, EagerPrediction | None],
     pipe: Any,
     calibration: Calibration | None,
 ) -> Accelerated:
     """Hook one transformer."""
+    reduction, eager = settings
 
     def scheduler() -> Any:
         return getattr(pipe, "scheduler", None)
@@ -167,6 +175,8 @@ def _hook(
     if calibration is not None:
         engine.check_run = lambda moment: calibration.check_run(moment.num_steps, scheduler())
     places = _places(engine, rows, spans)
+    if eager is not None:
+        places += _eager_places(engine, rows, eager)
     engine.counters.modules_hooked = len(places)
     grids = GridWatch(engine, model, family)
 
@@ -186,6 +196,18 @@ def _hook(
         engine,
         tuple(each.remove for each in (*places, grids, *root)),
     )
+
+
+def _eager_places(
+    engine: Engine, rows: list[tuple[BlockFamily, nn.Module]], eager: EagerPrediction
+) -> list[Place]:
+    """Hook the attentions that are predicted; none where the setting is off."""
+    attentions = eager_attentions(rows, eager)
+    engine.approximates_every_call = not eager.is_off
+    if eager.is_off:
+        engine.idle_places["keep ratio of 1"] = len(attentions)
+        return []
+    return [EagerPlace(engine, attention, eager) for attention in attentions]
 
 
 def _places(

@@ -35,6 +35,7 @@ class Counters:
         self._macs_done = 0
         self._macs_dense = 0
         self._matching_macs = 0
+        self._shift_adds = 0
         self._matching_s = 0.0
         self._state_bytes_peak = 0
 
@@ -67,6 +68,11 @@ class Counters:
         self._extra_macs += macs
         self._matching_s += seconds
 
+    def predicted(self, shift_adds: int, seconds: float) -> None:
+        """Count one prediction of attention scores: additions of shifted operands, no multiply."""
+        self._shift_adds += shift_adds
+        self._matching_s += seconds
+
     def call_lost(self) -> None:
         """Drop what was noted of a call that did not come to its end."""
         self._saved, self._extra_macs = [], 0
@@ -93,6 +99,7 @@ class Counters:
             macs_dense=self._macs_dense,
             matching_macs=self._matching_macs,
             matching_s=self._matching_s,
+            shift_adds=self._shift_adds,
             state_bytes_peak=self._state_bytes_peak,
             dense_reasons=dict(self._dense),
         )

@@ -56,6 +56,7 @@ class Engine:
         self._forecasts_spans = predicts_blocks and 1.0 in ratios
         self._forecasts_modules = any(0 < r < 1 or (r == 1 and not predicts_blocks) for r in ratios)
         self.idle_places: dict[str, int] = {}
+        self.approximates_every_call = False
         self._model = model
         self._family = family
         self._tracker = tracker
@@ -170,6 +171,11 @@ class Engine:
         self.counters.extra(sum(o.numel() for o in outputs) * history.num_outputs)
         return outputs
 
+    @property
+    def must_be_exact(self) -> str | None:
+        """Why nothing may be approximated in this call, None where it may."""
+        return self._stopped or (None if self._counting is None else "operations are counted")
+
     def match(self, key: Key, block_index: int, features: Tensor) -> None:
         """Pair a block's tokens on features, if a coming step of this run will use the pairs.
 
@@ -257,7 +263,7 @@ class Engine:
             return
         counter = MacCounter(model)
         counter.start()
-        if self.call is None or not any(self.call.row):
+        if not self.approximates_every_call and (self.call is None or not any(self.call.row)):
             self._counting = counter  # this call is dense itself: `leave` stops the counter
             return
         # A technique that reduces its very first call: one dense forward more, for the count alone.

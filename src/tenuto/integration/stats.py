@@ -16,7 +16,9 @@ class Stats:
             corrections included.
         macs_dense: Multiply-accumulates of the same calls without tenuto.
         matching_macs: The part of `macs_done` that is matching.
-        matching_s: Seconds in matching by the host's clock.
+        matching_s: Seconds in matching and in attention prediction by the host's clock.
+        shift_adds: Additions of shifted operands in attention prediction; they need no multiplier
+            and are not in `macs_done`.
         state_bytes_peak: Most bytes held between module calls: histories, pairs, held keys.
         dense_reasons: How many of `calls_dense` ran dense for which reason.
     """
@@ -30,6 +32,7 @@ class Stats:
     matching_s: float
     state_bytes_peak: int
     dense_reasons: dict[str, int]
+    shift_adds: int = 0
 
     @property
     def macs_ratio(self) -> float:
@@ -42,6 +45,7 @@ class Stats:
 
     def __str__(self) -> str:
         """Return a table of the counts."""
+        prediction = [("prediction", f"{self.shift_adds / 1e9:,.2f} G shift-adds")]
         rows = [
             ("modules hooked", f"{self.modules_hooked:,}"),
             ("calls reduced", f"{self.calls_reduced:,}"),
@@ -51,6 +55,7 @@ class Stats:
             ("MACs dense", f"{self.macs_dense / 1e9:,.2f} G"),
             ("MACs dense / done", f"{self.macs_ratio:.2f}x"),
             ("matching", f"{self.matching_macs / 1e9:,.3f} GMAC, {self.matching_s:.3f} s"),
+            *(prediction if self.shift_adds else []),
             ("state, peak", f"{self.state_bytes_peak / 2**20:,.2f} MiB"),
         ]
         width = max(len(name) for name, _ in rows)
