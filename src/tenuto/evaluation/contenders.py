@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tenuto import baselines
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.orbis import ORBIS
 from tenuto.algorithms.schedule import Schedule
 from tenuto.config import coerce, parse_spec
 from tenuto.evaluation.generation import Workload
@@ -134,6 +135,11 @@ def _paper(spec: str, texts: dict[str, str]) -> Contender:
     return _technique(spec, DiTo.paper(), "tenuto")
 
 
+def _orbis_paper(spec: str, texts: dict[str, str]) -> Contender:
+    coerce(_Nothing, texts, "orbis-paper")
+    return _technique(spec, ORBIS.paper(), "tenuto")
+
+
 def _peer(settings_class: Any) -> Callable[[str, dict[str, str]], Contender]:
     """Return the maker of somebody else's cache."""
 
@@ -180,6 +186,8 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "fewer-steps": _fewer_steps,
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
+    "orbis": lambda spec, texts: _technique(spec, coerce(ORBIS, texts, "orbis"), "tenuto"),
+    "orbis-paper": _orbis_paper,
     "tomesd": _baseline(baselines.ToMeSD),
     "tofu": _baseline(baselines.ToFu),
     "sito": _baseline(baselines.SiTo),
