@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from tenuto import baselines, golden, zoo
     from tenuto.algorithms.dito import DiTo
     from tenuto.algorithms.eager_prediction import EagerPrediction
+    from tenuto.algorithms.orbis import ORBIS
     from tenuto.integration.accelerate import Handle, accelerate
     from tenuto.integration.families import BlockFamily, ModelFamily, register_family
     from tenuto.integration.stats import Stats
 
 __version__ = "0.1.0"
 
-__all__ = [
+# Sorted as plain text; ruff takes ORBIS for a constant.
+__all__ = [  # noqa: RUF022
     "AlreadyAcceleratedError",
     "BlockFamily",
     "CalibrationError",
@@ -41,6 +43,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFamily",
     "NonFiniteError",
+    "ORBIS",
     "ResultError",
     "Stats",
     "TenutoError",
@@ -60,6 +63,7 @@ _MODULE_OF_NAME = {
     "EagerPrediction": "tenuto.algorithms.eager_prediction",
     "Handle": "tenuto.integration.accelerate",
     "ModelFamily": "tenuto.integration.families",
+    "ORBIS": "tenuto.algorithms.orbis",
     "Stats": "tenuto.integration.stats",
     "accelerate": "tenuto.integration.accelerate",
     "register_family": "tenuto.integration.families",

@@ -201,6 +201,7 @@ TECHNIQUES = {
     "several ratios": tenuto.DiTo(schedule=(0.0, 0.5, 0.25, 0.0), guide="module"),
     "drift": tenuto.DiTo(ratio=0.5, guide="block", drift=True, warmup=2),
     "int8": tenuto.DiTo(ratio=0.5, history_bits=8, warmup=1),
+    "orbis": tenuto.ORBIS.paper(),
     "tomesd": tenuto.baselines.ToMeSD(scope=("attn", "ffn")),
     "toma": tenuto.baselines.ToMA(scope=("attn", "ffn"), reuse_steps=4),
     "asymrnr": tenuto.baselines.AsymRnR(query_ratio=(0.0, 0.5), key_ratio=0.3),

@@ -190,6 +190,8 @@ TECHNIQUES = {
     "drift": tenuto.DiTo(ratio=0.5, guide="block", drift=True, warmup=2),
     "mixed": tenuto.DiTo(schedule=(0.0, 0.0, (0.5, 1.0, 1.0), 0.0, 1.0, (0.0, 0.25, 1.0))),
     "int8": tenuto.DiTo(ratio=0.5, interval=2, history_bits=8, warmup=1),
+    "orbis": tenuto.ORBIS.paper(),
+    "orbis, loss": tenuto.ORBIS(loss_threshold=0.5, refresh=2, bits=4, warmup=1),
     "tomesd": tenuto.baselines.ToMeSD(),
     "tomesd everywhere": tenuto.baselines.ToMeSD(scope=("attn", "ffn")),
     "tofu": tenuto.baselines.ToFu(scope=("self", "ffn")),
@@ -245,6 +247,8 @@ def test_removal_restores_every_bit_and_leaves_nothing_behind(loop, technique):
         tenuto.DiTo(interval=1),
         tenuto.DiTo(schedule=(0.0,) * 6),
         tenuto.DiTo(schedule=()),
+        tenuto.ORBIS.neutral(),
+        tenuto.ORBIS(refresh=1),
         tenuto.baselines.ToMeSD.neutral(),
         tenuto.baselines.ToFu.neutral(),
         tenuto.baselines.SiTo.neutral(),
@@ -253,7 +257,7 @@ def test_removal_restores_every_bit_and_leaves_nothing_behind(loop, technique):
     ],
     ids=[
         *("neutral", "ratio 0", "interval 1", "interval 1, ratio 1", "zeros", "no steps"),
-        *("tomesd", "tofu", "sito", "toma", "asymrnr"),
+        *("orbis", "orbis, refresh 1", "tomesd", "tofu", "sito", "toma", "asymrnr"),
     ],
 )
 @pytest.mark.parametrize("guidance", ["batched", "split"])
@@ -273,6 +277,7 @@ PER_SAMPLE = {
     "partial": tenuto.DiTo(ratio=0.5, interval=3, warmup=1),
     "paper": tenuto.DiTo.paper(),
     "default": tenuto.DiTo(),
+    "orbis": tenuto.ORBIS.paper(),
     "tomesd": tenuto.baselines.ToMeSD(),
     "tofu": tenuto.baselines.ToFu(),
     "sito": tenuto.baselines.SiTo(),

@@ -16,6 +16,7 @@ def family(request):
 TECHNIQUES = {
     "default": tenuto.DiTo(warmup=1),
     "partial": tenuto.DiTo(ratio=0.5, interval=3, warmup=1),
+    "orbis": tenuto.ORBIS.paper(),
     "tomesd": tenuto.baselines.ToMeSD(),
 }
 each_technique = pytest.mark.parametrize("technique", TECHNIQUES.values(), ids=list(TECHNIQUES))

@@ -116,7 +116,8 @@ def settings_in_documents() -> list[str]:
         match
         for document in DOCUMENTS
         for match in re.findall(
-            r"`((?:baselines\.|tenuto\.)*(?:DiTo|ToMeSD|ToFu|SiTo|ToMA|AsymRnR|\w+_style)[\w.]*"
+            r"`((?:baselines\.|tenuto\.)*"
+            r"(?:DiTo|ORBIS|ToMeSD|ToFu|SiTo|ToMA|AsymRnR|\w+_style)[\w.]*"
             r"\([^`]*\))`",
             document.read_text(),
         )
@@ -128,7 +129,12 @@ def settings_in_documents() -> list[str]:
 def test_a_setting_in_a_document_is_valid(setting: str) -> None:
     import tenuto
 
-    names = {"tenuto": tenuto, "baselines": tenuto.baselines, "DiTo": tenuto.DiTo}
+    names = {
+        "tenuto": tenuto,
+        "baselines": tenuto.baselines,
+        "DiTo": tenuto.DiTo,
+        "ORBIS": tenuto.ORBIS,
+    }
 
     assert eval(setting, {"__builtins__": {}}, names).reduction() is not None
 

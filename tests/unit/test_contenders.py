@@ -27,6 +27,9 @@ from tenuto.evaluation.contenders import contender
         ("cache-dit", "peer"),
         ("dito:ratio=0.5,interval=3,scope=attn+ffn,keys=held", "tenuto"),
         ("dito-paper", "tenuto"),
+        ("orbis:ratio=0.5,refresh=5,bits=4,window=4+8+8", "tenuto"),
+        ("orbis:window=256,loss_threshold=0.05,bits=none", "tenuto"),
+        ("orbis-paper", "tenuto"),
     ],
 )
 def test_a_spec_becomes_a_contender_of_its_kind(spec, kind):

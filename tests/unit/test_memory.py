@@ -53,6 +53,20 @@ def test_rows_of_a_count_are_made_once():
     assert pairs.rows(1, 3).plan.src.tolist() == [[3]]
 
 
+def test_between_calls_pairs_are_indices_of_four_bytes():
+    pairs = Pairs(PLAN, None, 0, 0)
+    at_rest = [tensor.nbytes for tensor in pairs.tensors()]
+    rows = pairs.rows(2, 1)
+    assert rows.slots is not None
+    assert len(list(pairs.tensors())) > 3
+
+    pairs.rest()
+
+    assert [tensor.nbytes for tensor in pairs.tensors()] == at_rest == [8, 8, 8]
+    assert pairs.rows(2, 2) is not rows
+    assert counts(pairs) == ([[0, 2, 0, 2]], 2)
+
+
 def test_what_several_parts_share_is_counted_once():
     memory = BranchMemory()
     tensor = torch.zeros(4, 5)
@@ -61,4 +75,4 @@ def test_what_several_parts_share_is_counted_once():
     memory.held[(0, "to_k")] = tensor[1:]
     memory.pairs[(0, "attn")] = Pairs(PLAN, None, 0, 0)
 
-    assert memory.state_bytes == 4 * 5 * 4 + 8 * (2 + 2 + 2)
+    assert memory.state_bytes == 4 * 5 * 4 + 4 * (2 + 2 + 2)

@@ -1,7 +1,7 @@
 """Which tokens are computed, and which computed token stands for each of the others."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -41,6 +41,12 @@ class MatchPlan:
     def ratio(self) -> float:
         """Share of the tokens that is not computed, 0..1."""
         return self.src.shape[1] / self.num_tokens
+
+    def with_dtype(self, dtype: torch.dtype) -> "MatchPlan":
+        """Return the plan with indices of another integer type."""
+        return replace(
+            self, keep=self.keep.to(dtype), src=self.src.to(dtype), dst=self.dst.to(dtype)
+        )
 
     def narrowed(self, num_reduced: int) -> "MatchPlan":
         """Return the plan that reduces only the first `num_reduced` of ``src``.

@@ -35,7 +35,7 @@ class Matcher(Protocol):
         Args:
             features: What similarity is measured on.
             grid: Tokens along each axis.
-            ratio: Share of the tokens to reduce.
+            ratio: Share of the tokens to reduce; a rule may reduce fewer.
             draw: Number of this matching in the run; rules with chance draw anew for each.
         """
         ...
@@ -73,6 +73,7 @@ class Reduction:
             blocks, which then cost next to nothing, or in each module.
         gain: How much of the partner's innovation corrects a forecast, 0..1.
         guide: What tokens are matched on.
+        rematch: Match on block outputs of reduced steps too, not of dense ones alone.
         drift: Match on the change of the guide since the dense step before, not on the guide.
         window: Tokens of a matching window along each grid axis; None is 2 along each.
         densest: A window's destination is its densest token, not its first.
@@ -96,6 +97,7 @@ class Reduction:
     predict_at: Literal["blocks", "modules"] = "blocks"
     gain: float = 1.0
     guide: Guide = "module"
+    rematch: bool = False
     drift: bool = False
     window: tuple[int, ...] | None = None
     densest: bool = False

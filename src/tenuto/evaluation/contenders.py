@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tenuto import baselines
 from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.eager_prediction import EagerPrediction
+from tenuto.algorithms.orbis import ORBIS
 from tenuto.algorithms.schedule import Schedule
 from tenuto.config import coerce, parse_spec
 from tenuto.evaluation.generation import Workload
@@ -135,6 +136,11 @@ def _paper(spec: str, texts: dict[str, str]) -> Contender:
     return _technique(spec, DiTo.paper(), "tenuto")
 
 
+def _orbis_paper(spec: str, texts: dict[str, str]) -> Contender:
+    coerce(_Nothing, texts, "orbis-paper")
+    return _technique(spec, ORBIS.paper(), "tenuto")
+
+
 def _peer(settings_class: Any) -> Callable[[str, dict[str, str]], Contender]:
     """Return the maker of somebody else's cache."""
 
@@ -184,6 +190,8 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "eager": lambda spec, texts: _technique(
         spec, coerce(EagerPrediction, texts, "eager"), "tenuto"
     ),
+    "orbis": lambda spec, texts: _technique(spec, coerce(ORBIS, texts, "orbis"), "tenuto"),
+    "orbis-paper": _orbis_paper,
     "tomesd": _baseline(baselines.ToMeSD),
     "tofu": _baseline(baselines.ToFu),
     "sito": _baseline(baselines.SiTo),

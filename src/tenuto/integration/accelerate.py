@@ -8,6 +8,7 @@ from torch import nn
 from tenuto.algorithms.asymrnr import AsymRnR
 from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.eager_prediction import EagerPrediction
+from tenuto.algorithms.orbis import ORBIS
 from tenuto.algorithms.reduction import Funnel, Reduction
 from tenuto.algorithms.schedule import Constant, Table, predicted_spans
 from tenuto.algorithms.sito import SiTo
@@ -30,7 +31,7 @@ from tenuto.integration.memory import Key
 from tenuto.integration.row_place import RowPlace
 from tenuto.integration.steps import StepTracker
 
-Technique = DiTo | EagerPrediction | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
+Technique = DiTo | EagerPrediction | ORBIS | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
 Place = AttentionPlace | BlockPlace | EagerPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
 _FOLLOWING = AttentionPlace | FusedPlace | GuidePlace
 """Places with hooks on single layers, which adapters may wrap."""

@@ -93,7 +93,8 @@ class BlockPlace:
         call = engine.call
         assert call is not None
         streams = self._output_streams(output)
-        if engine.reduction.guide == "block" and call.row[self._index] == 0:
+        is_watched = call.row[self._index] == 0 or engine.reduction.rematch
+        if engine.reduction.guide == "block" and is_watched:
             engine.match((self._index, "block"), self._index, streams[0])
         for span in self._ends:
             start = call.starts.get(span)  # None where another library skipped its first block

@@ -119,6 +119,7 @@ class Engine:
             return
         for reason, places in self.idle_places.items():
             self.counters.dense(reason, places)
+        call.memory.rest()
         self.counters.call_done(self._shapes, sum(m.state_bytes for m in self._memories.values()))
         self._check_finite(output, call)
         if (
@@ -248,14 +249,19 @@ class Engine:
                 return Dense("no history yet")
         if ratio == 1:
             return Predicted()
+        return self._partial(call, key, pairs_key, ratio)
+
+    def _partial(self, call: Call, key: Key, pairs_key: Key, ratio: float) -> Partial | Dense:
+        """Return the rows to compute, where there are pairs."""
         if self.reduction.guide == "input" and not is_matched(call, self.reduction, pairs_key):
             self.match(pairs_key, key[0], call.inputs[key[0]])
         pairs = call.memory.pairs.get(pairs_key)
         if pairs is None:
             return Dense("no pairs yet")
-        return Partial(
-            pairs.rows(num_reduced_of(call.tokens_of(key[0]), ratio), call.moment.step_index)
-        )
+        num_reduced = min(num_reduced_of(call.tokens_of(key[0]), ratio), pairs.num_reduced)
+        if num_reduced == 0:
+            return Dense("no pair is similar enough")
+        return Partial(pairs.rows(num_reduced, call.moment.step_index))
 
     def _count_dense(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make sure that the operations of a dense call with these shapes are known."""

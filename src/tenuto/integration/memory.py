@@ -32,47 +32,57 @@ class Pairs:
             num_reduced_steps: Steps in which any was.
             step_index: Step in which the pairs were found.
         """
-        self.plan = plan
+        self._plan = plan.with_dtype(torch.int32)
         self.step_index = step_index
         self._before = approximated
         self._steps_before = num_reduced_steps
         self._rows: dict[int, PlanRows] = {}
         self._uses: dict[int, set[int]] = {}
 
+    @property
+    def plan(self) -> MatchPlan:
+        """The plan at the largest ratio."""
+        return self._plan.with_dtype(torch.int64)
+
+    @property
+    def num_reduced(self) -> int:
+        """Tokens that can be reduced."""
+        return self._plan.src.shape[1]
+
+    def rest(self) -> None:
+        """Drop the rows: between calls, pairs are two int32 a token."""
+        self._rows.clear()
+
     def rows(self, num_reduced: int, step_index: int) -> PlanRows:
         """Return the rows that reduce `num_reduced` tokens, and note the use in this step.
 
-        A plan with soft weights reduces what it was made for.
+        A plan with soft weights reduces what it was made for. Rows are made once a
+        call.
         """
-        if self.plan.soft is not None:
-            num_reduced = self.plan.src.shape[1]
+        if self._plan.soft is not None:
+            num_reduced = self._plan.src.shape[1]
         if num_reduced not in self._rows:
             self._rows[num_reduced] = PlanRows(self.plan.narrowed(num_reduced))
-            self._uses[num_reduced] = set()
-        self._uses[num_reduced].add(step_index)
+        self._uses.setdefault(num_reduced, set()).add(step_index)
         return self._rows[num_reduced]
 
     def approximated(self) -> tuple[Tensor, int]:
         """Return the steps in which each token was approximated, and all reduced steps, so far."""
-        count = self._before
+        count, src = self._before, self.plan.src
         if count is None:
-            count = torch.zeros(
-                self.plan.keep.shape[0],
-                self.plan.num_tokens,
-                dtype=torch.int32,
-                device=self.plan.keep.device,
-            )
+            shape = (src.shape[0], self._plan.num_tokens)
+            count = torch.zeros(shape, dtype=torch.int32, device=src.device)
         steps = self._steps_before
         for num_reduced, uses in self._uses.items():
-            src = self._rows[num_reduced].plan.src
-            used = torch.full_like(src, len(uses), dtype=torch.int32)
-            count = count.scatter_add(1, src, used)
+            reduced = src[:, :num_reduced]
+            used = torch.full_like(reduced, len(uses), dtype=torch.int32)
+            count = count.scatter_add(1, reduced, used)
             steps += len(uses)
         return count, steps
 
     def tensors(self) -> Iterator[Tensor]:
         """Go through the indices and counts."""
-        yield from self.plan.tensors()
+        yield from self._plan.tensors()
         if self._before is not None:
             yield self._before
         for rows in self._rows.values():
@@ -94,6 +104,11 @@ class BranchMemory:
     pairs: dict[Key, Pairs] = field(default_factory=dict)
     guides: dict[Key, Tensor] = field(default_factory=dict)
     held: dict[Key, Tensor] = field(default_factory=dict)
+
+    def rest(self) -> None:
+        """Drop what can be made again from the rest, at the end of a call."""
+        for pairs in self.pairs.values():
+            pairs.rest()
 
     @property
     def state_bytes(self) -> int:

@@ -91,9 +91,9 @@ def find_pairs(
         features = features - previous
     start = perf_counter()
     pairs = memory.pairs.get(key)
-    approximated, steps = (None, 0) if pairs is None else pairs.approximated()
-    penalty = None
-    if reduction.frequency_penalty and approximated is not None:
+    approximated, steps, penalty = None, 0, None
+    if reduction.frequency_penalty and pairs is not None:
+        approximated, steps = pairs.approximated()
         penalty = FrequencyPenalty(approximated / max(1, steps), reduction.frequency_penalty)
     plan = _plan(call, reduction, key, features, ratio, penalty)
     memory.pairs[key] = Pairs(plan, approximated, steps, call.moment.step_index)
