@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from tests.integration import tiny_models
-from tests.integration.tiny_models import Tiny
+from tests.integration.tiny_models import Tiny, batched
 from torch import Tensor
 
 
@@ -46,16 +46,8 @@ class Loop:
         if guidance == "split":
             without, with_text = (call(**part)[0] for part in parts)
         else:
-            both = {name: _joined(parts[0][name], parts[1][name]) for name in parts[0]}
-            without, with_text = call(**both)[0].chunk(2)
+            without, with_text = call(**batched(*parts))[0].chunk(2)
         return (without + 2 * (with_text - without))[:, : sample.shape[1]]
-
-
-def _joined(a: Any, b: Any) -> Any:
-    if isinstance(a, list):
-        return a + b
-    is_shared = not isinstance(a, Tensor) or (a.ndim == 2 and a.shape[-1] == 3)  # position ids
-    return a if is_shared else torch.cat([a, b])
 
 
 @pytest.fixture(params=tiny_models.NAMES)

@@ -332,3 +332,15 @@ def make(name: str, num_blocks: int = 3, **options: Any) -> Tiny:
             nn.init.normal_(parameter, std=0.08)
     tiny.model.eval()
     return tiny
+
+
+def batched(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of two calls in one batch."""
+    return {name: _joined(first[name], second[name]) for name in first}
+
+
+def _joined(a: Any, b: Any) -> Any:
+    if isinstance(a, list):
+        return a + b
+    is_shared = not isinstance(a, Tensor) or (a.ndim == 2 and a.shape[-1] == 3)  # position ids
+    return a if is_shared else torch.cat([a, b])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from tenuto.algorithms.asymrnr import AsymRnR
@@ -33,8 +34,6 @@ from tenuto.integration.steps import StepTracker
 
 Technique = DiTo | EagerPrediction | ORBIS | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
 Place = AttentionPlace | BlockPlace | EagerPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
-_FOLLOWING = AttentionPlace | FusedPlace | GuidePlace
-"""Places with hooks on single layers, which adapters may wrap."""
 
 _DENOISERS = ("transformer", "transformer_2", "unet")
 
@@ -182,15 +181,16 @@ def _hook(
     grids = GridWatch(engine, model, family)
 
     def follow(*_: object) -> None:
-        moved = [place.follow() for place in places if isinstance(place, _FOLLOWING)]
-        if any(moved):  # a LoRA came or went: other layers, other operations
+        moved = [place.follow() for place in places]
+        if any(moved):  # a LoRA came or went: perhaps other operations
             engine.counters.tables.clear()
 
+    untraced = torch.compiler.disable
     root = [
-        model.register_forward_pre_hook(follow),
-        model.register_forward_pre_hook(engine.enter, with_kwargs=True),
-        model.register_forward_hook(engine.leave),
-        model.register_forward_hook(lambda *_: engine.abort(), always_call=True),
+        model.register_forward_pre_hook(untraced(follow)),
+        model.register_forward_pre_hook(untraced(engine.enter), with_kwargs=True),
+        model.register_forward_hook(untraced(engine.leave)),
+        model.register_forward_hook(untraced(lambda *_: engine.abort()), always_call=True),
     ]
     return Accelerated(
         model,

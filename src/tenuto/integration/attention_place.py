@@ -18,6 +18,7 @@ from tenuto.integration.attended import Attended, check_attended
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
 from tenuto.integration.family import BlockFamily
+from tenuto.integration.foreign_caches import ANSWERED
 from tenuto.integration.layer_hooks import LayerHooks, follow_all
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import merged, restore, stream_of, with_stream
@@ -54,13 +55,16 @@ class AttentionPlace:
         self._has_output = getattr(module, "to_out", None) is not None
         if self._has_output:
             self._layers["to_out.0"] = self._hooked("to_out.0", self._restore)
+        else:
+            engine.half_attentions[key[0]] = module
         # Kept rows need no place among all rows where the processor hands them straight on.
         self._stays_compact = compact or (self._has_output and family.joint is None)
         self._wrap = ForwardWrap(module, self._run)
 
     def follow(self) -> bool:
-        """Hook layers that another library put in the places of the hooked ones."""
-        return follow_all(tuple(self._layers.values()))
+        """Hook again what another library unwrapped, or put in the place of a hooked layer."""
+        has_moved = follow_all(tuple(self._layers.values()))
+        return self._wrap.follow() or has_moved
 
     def remove(self) -> None:
         """Unhook."""
@@ -141,6 +145,9 @@ class AttentionPlace:
                 output = inner(*args, **kwargs)
         finally:
             self._rows = self._gathered = self._stream = None
+        if not self._saved:  # no layer ran: all rows, as another library keeps them
+            self._engine.counters.dense(ANSWERED)
+            return output
         check_attended(self._module, len(self._shares))
         self._count()
         return output if self._has_output or self._compact else self._restored(output, rows)

@@ -44,6 +44,10 @@ class BlockPlace:
         self._names = tuple(inspect.signature(type(block).forward).parameters)[1:]
         self._wrap = ForwardWrap(block, self._run)
 
+    def follow(self) -> bool:
+        """Hook again what another library unwrapped."""
+        return self._wrap.follow()
+
     def remove(self) -> None:
         """Unhook."""
         self._wrap.remove()

@@ -50,6 +50,7 @@ class Call:
         num_tokens: Tokens of it.
         grids: Token grids of blocks that have their own.
         unfit: Blocks whose grid is too small for the ratio.
+        barred: Blocks that must run dense at any ratio, and why.
         skip: For blocks inside a predicted span, its (first, last) block.
         decisions: Made so far, by place.
         inputs: Image stream into each block, where tokens are matched on it.
@@ -69,6 +70,16 @@ class Call:
     starts: dict[tuple[int, int], tuple[Tensor, ...]] = field(default_factory=dict)
     grids: dict[int, Grid] = field(default_factory=dict)
     unfit: set[int] = field(default_factory=set)
+    barred: dict[int, str] = field(default_factory=dict)
+
+    def why_dense(self, block_index: int) -> str | None:
+        """Return why a block runs dense whatever is remembered, None where it does not."""
+        ratio = self.row[block_index]
+        if ratio == 0:
+            return self.dense_reason
+        if ratio < 1 and block_index in self.unfit:
+            return "token grid too small for the ratio"
+        return self.barred.get(block_index)
 
     def grid_of(self, block_index: int) -> Grid:
         """Return the token grid of a block."""

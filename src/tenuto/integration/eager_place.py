@@ -93,6 +93,10 @@ class EagerPlace:
         for layer in self._roles:
             self._wraps.append(ForwardWrap(layer, self._around(layer)))
 
+    def follow(self) -> bool:
+        """Wrap again what another library unwrapped."""
+        return any([wrap.follow() for wrap in self._wraps])
+
     def remove(self) -> None:
         """Unwrap."""
         for wrap in reversed(self._wraps):

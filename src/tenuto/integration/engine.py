@@ -15,6 +15,7 @@ from tenuto.errors import NonFiniteError
 from tenuto.integration.call import SPAN, Call, Decision, Dense, Partial, Predicted, span_key
 from tenuto.integration.counters import Counters
 from tenuto.integration.families import Grid, ModelFamily
+from tenuto.integration.foreign_caches import barred_blocks
 from tenuto.integration.history import History
 from tenuto.integration.macs import MacCounter
 from tenuto.integration.memory import BranchMemory, Key
@@ -57,6 +58,7 @@ class Engine:
         self._forecasts_modules = any(0 < r < 1 or (r == 1 and not predicts_blocks) for r in ratios)
         self.idle_places: dict[str, int] = {}
         self.approximates_every_call = False
+        self.half_attentions: dict[int, nn.Module] = {}
         self._model = model
         self._family = family
         self._tracker = tracker
@@ -235,14 +237,13 @@ class Engine:
             grid,
             prod(grid),
             skip,
+            barred=barred_blocks(self.half_attentions),
         )
 
     def _decide(self, call: Call, key: Key, pairs_key: Key) -> Decision:
         ratio = call.row[key[0]]
-        if ratio == 0:
-            return Dense(call.dense_reason)
-        if ratio < 1 and key[0] in call.unfit:
-            return Dense("token grid too small for the ratio")
+        if (reason := call.why_dense(key[0])) is not None:
+            return Dense(reason)
         if self.reduction.predict != "none":
             history = call.memory.histories.get(key)
             if history is None or history.is_empty:

@@ -34,6 +34,10 @@ class FunnelPlace:
         self._shares: list[float] = []
         self._wrap = ForwardWrap(module, self._run)
 
+    def follow(self) -> bool:
+        """Wrap again what another library unwrapped."""
+        return self._wrap.follow()
+
     def remove(self) -> None:
         """Unhook."""
         self._wrap.remove()

@@ -7,6 +7,7 @@ out. Hooks that stayed on the old layer would see only a part of what the place 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
@@ -29,7 +30,9 @@ class LayerHooks:
             after: May replace the layer's output.
         """
         self._owner, self._name = owner, name
-        self._before, self._after = before, after
+        # What a hook does differs from step to step: it must not be traced into a graph.
+        self._before = before and torch.compiler.disable(before)
+        self._after = after and torch.compiler.disable(after)
         self._hooks: list[RemovableHandle] = []
         self.layer = owner.get_submodule(name)
         self._install()

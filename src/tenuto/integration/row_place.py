@@ -45,6 +45,10 @@ class RowPlace:
         self._is_guide = pairs_key == key if guide == "module" else guide == key[1]
         self._wrap = ForwardWrap(module, self._run)
 
+    def follow(self) -> bool:
+        """Hook again what another library unwrapped."""
+        return self._wrap.follow()
+
     def remove(self) -> None:
         """Unhook."""
         self._wrap.remove()

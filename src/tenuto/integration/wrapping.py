@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import torch
 from torch import nn
 
 Around = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -19,17 +20,34 @@ class ForwardWrap:
 
     def __init__(self, module: nn.Module, around: Around) -> None:
         """Install the wrapper."""
-        inner = module.forward
-        self._module = module
-        self._previous = module.__dict__.get("forward")
+        self._module, self._around = module, around
         self._is_active = True
+        self._install()
 
+    def follow(self) -> bool:
+        """Install the wrapper again where another library took it out with its own.
+
+        A library that wrapped the module before us and puts the bare forward back on leaving
+        (diffusers' hooks, accelerate's) drops ours, too.
+        """
+        own = self._module.__dict__.get("forward")
+        is_bare = own is None or getattr(own, "__func__", None) is type(self._module).forward
+        if is_bare:
+            self._install()
+        return is_bare
+
+    def _install(self) -> None:
+        inner = self._module.forward
+        self._previous = self._module.__dict__.get("forward")
+
+        # Traced into a graph, counts and decisions of a step would compile it anew at every step.
+        @torch.compiler.disable
         @wraps(inner)
         def forward(*args: Any, **kwargs: Any) -> Any:
-            return around(inner, args, kwargs) if self._is_active else inner(*args, **kwargs)
+            return self._around(inner, args, kwargs) if self._is_active else inner(*args, **kwargs)
 
         self._forward = forward
-        module.forward = forward  # type: ignore[method-assign]
+        self._module.forward = forward  # type: ignore[method-assign]
 
     def remove(self) -> None:
         """Take the wrapper out, or turn it into a pass-through where someone wrapped it."""
