@@ -22,7 +22,11 @@ FORECAST = tenuto.DiTo(warmup=1)
 each_technique = pytest.mark.parametrize("technique", [PARTIAL, FORECAST], ids=["part", "forecast"])
 either_order = pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "theirs"])
 either_leaves = pytest.mark.parametrize("ours_leaves", [True, False], ids=["we go", "they go"])
-some_families = pytest.mark.parametrize("name", ["hunyuan", "wan"])
+each_kind = pytest.mark.parametrize(
+    ("name", "technique"),
+    [("hunyuan", PARTIAL), ("wan", FORECAST)],
+    ids=["hunyuan part", "wan forecast"],
+)
 
 CACHES = {
     "first block": lambda model: FirstBlockCacheConfig(threshold=0.3),
@@ -58,10 +62,9 @@ def run(loop, **arguments):
 
 
 @pytest.mark.parametrize("cache", CACHES.values(), ids=list(CACHES))
-@each_technique
+@each_kind
 @either_order
 @either_leaves
-@some_families
 def test_a_cache_of_diffusers_comes_and_goes_in_any_order(
     make_loop, name, cache, technique, ours_first, ours_leaves
 ):
@@ -381,9 +384,8 @@ def offload_by_groups(model):
 
 
 @pytest.mark.parametrize("offload", [offload_by_accelerate, offload_by_groups])
-@each_technique
+@each_kind
 @either_order
-@some_families
 def test_offload_hooks_before_and_after_ours(make_loop, name, offload, technique, ours_first):
     loop = make_loop(name)
     untouched = loop()
