@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from tenuto.algorithms.asymrnr import AsymRnR
@@ -31,6 +30,7 @@ from tenuto.integration.handle import Accelerated, Handle, is_accelerated
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import RowPlace
 from tenuto.integration.steps import StepTracker
+from tenuto.integration.untraced import untraced
 
 Technique = DiTo | EagerPrediction | ORBIS | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
 Place = AttentionPlace | BlockPlace | EagerPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
@@ -185,7 +185,6 @@ def _hook(
         if any(moved):  # a LoRA came or went: perhaps other operations
             engine.counters.tables.clear()
 
-    untraced = torch.compiler.disable
     root = [
         model.register_forward_pre_hook(untraced(follow)),
         model.register_forward_pre_hook(untraced(engine.enter), with_kwargs=True),

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import torch
 from torch import nn
 
 from tenuto.integration.engine import Engine
 from tenuto.integration.family import ModelFamily
+from tenuto.integration.untraced import untraced
 
 
 class GridWatch:
@@ -22,7 +22,7 @@ class GridWatch:
             if type(holder).__name__ == family.grid_holder
         }
         self._hooks = [
-            holder.register_forward_pre_hook(torch.compiler.disable(self._look), with_kwargs=True)
+            holder.register_forward_pre_hook(untraced(self._look), with_kwargs=True)
             for holder in self._blocks
         ]
 

@@ -7,9 +7,10 @@ out. Hooks that stayed on the old layer would see only a part of what the place 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
+
+from tenuto.integration.untraced import untraced
 
 Before = Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...] | None]
 After = Callable[[nn.Module, tuple[Any, ...], Any], Any]
@@ -31,8 +32,8 @@ class LayerHooks:
         """
         self._owner, self._name = owner, name
         # What a hook does differs from step to step: it must not be traced into a graph.
-        self._before = before and torch.compiler.disable(before)
-        self._after = after and torch.compiler.disable(after)
+        self._before = before and untraced(before)
+        self._after = after and untraced(after)
         self._hooks: list[RemovableHandle] = []
         self.layer = owner.get_submodule(name)
         self._install()

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import torch
 from torch import nn
+
+from tenuto.integration.untraced import untraced
 
 Around = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """Called with the inner forward and its arguments; returns what the module puts out."""
@@ -40,8 +41,7 @@ class ForwardWrap:
         inner = self._module.forward
         self._previous = self._module.__dict__.get("forward")
 
-        # Traced into a graph, counts and decisions of a step would compile it anew at every step.
-        @torch.compiler.disable
+        @untraced
         @wraps(inner)
         def forward(*args: Any, **kwargs: Any) -> Any:
             return self._around(inner, args, kwargs) if self._is_active else inner(*args, **kwargs)
