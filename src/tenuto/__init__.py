@@ -23,6 +23,7 @@ from tenuto.errors import (
 if TYPE_CHECKING:
     from tenuto import baselines, zoo
     from tenuto.algorithms.dito import DiTo
+    from tenuto.algorithms.ffn_reuse import FFNReuse
     from tenuto.integration.accelerate import Handle, accelerate
     from tenuto.integration.families import BlockFamily, ModelFamily, register_family
     from tenuto.integration.stats import Stats
@@ -35,6 +36,7 @@ __all__ = [
     "CalibrationError",
     "CaptionError",
     "DiTo",
+    "FFNReuse",
     "Handle",
     "MissingExtraError",
     "ModelFamily",
@@ -54,6 +56,7 @@ __all__ = [
 _MODULE_OF_NAME = {
     "BlockFamily": "tenuto.integration.families",
     "DiTo": "tenuto.algorithms.dito",
+    "FFNReuse": "tenuto.algorithms.ffn_reuse",
     "Handle": "tenuto.integration.accelerate",
     "ModelFamily": "tenuto.integration.families",
     "Stats": "tenuto.integration.stats",

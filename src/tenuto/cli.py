@@ -77,8 +77,10 @@ _MODELS = "emoji-video, emoji-image, or a pipeline folder of diffusers' format"
 _SPEC = (
     "name:key=value,key=value with + between the items of a tuple, e.g. "
     "dito:ratio=0.5,interval=3,scope=attn+ffn (keys: the fields of tenuto.DiTo) | dito-paper | "
-    "tomesd:ratio=0.5 | fewer-steps:30 | taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | "
-    "magcache | pab | cache-dit | off"
+    "ffn-reuse:sparsity=0.5,granularity=column (fields of tenuto.FFNReuse) | both joined "
+    "by +, e.g. dito:ratio=0.5+ffn-reuse:sparsity=0.5 | tomesd:ratio=0.5 | fewer-steps:30 | "
+    "taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | magcache | "
+    "pab | cache-dit | off"
 )
 
 

@@ -116,7 +116,7 @@ def settings_in_documents() -> list[str]:
         match
         for document in DOCUMENTS
         for match in re.findall(
-            r"`((?:baselines\.|tenuto\.)*(?:DiTo|ToMeSD|ToFu|SiTo|ToMA|AsymRnR|\w+_style)[\w.]*"
+            r"`((?:baselines\.|tenuto\.)*(?:DiTo|FFNReuse|ToMeSD|ToFu|SiTo|ToMA|AsymRnR|\w+_style)[\w.]*"
             r"\([^`]*\))`",
             document.read_text(),
         )
@@ -127,10 +127,16 @@ def settings_in_documents() -> list[str]:
 @pytest.mark.parametrize("setting", settings_in_documents())
 def test_a_setting_in_a_document_is_valid(setting: str) -> None:
     import tenuto
+    from tenuto.integration.composition import composition_of
 
-    names = {"tenuto": tenuto, "baselines": tenuto.baselines, "DiTo": tenuto.DiTo}
+    names = {
+        "tenuto": tenuto,
+        "baselines": tenuto.baselines,
+        "DiTo": tenuto.DiTo,
+        "FFNReuse": tenuto.FFNReuse,
+    }
 
-    assert eval(setting, {"__builtins__": {}}, names).reduction() is not None
+    assert composition_of((eval(setting, {"__builtins__": {}}, names),)) is not None
 
 
 def test_documents_show_settings() -> None:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from tenuto import baselines
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.ffn_reuse import FFNReuse
 from tenuto.algorithms.schedule import Schedule
-from tenuto.config import coerce, parse_spec
+from tenuto.config import coerce, parse_spec, split_specs
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.peers import (
     CacheDit,
@@ -21,12 +22,8 @@ from tenuto.evaluation.peers import (
     TaylorSeer,
     nothing_counted,
 )
-from tenuto.integration.accelerate import (
-    Technique,
-    accelerate,
-    calibration_of,
-    reduction_of,
-)
+from tenuto.integration.accelerate import accelerate, calibration_of, reduction_of
+from tenuto.integration.composition import Technique, composition_of
 from tenuto.integration.stats import Stats
 
 Kind = Literal["off", "control", "peer", "tenuto"]
@@ -44,8 +41,9 @@ class Contender:
         params: Its settings as plain values.
         num_steps: Denoising steps, where they differ from the reference's.
         applied: Puts it on a pipeline.
-        schedule: Share not computed by step and block; ours only.
+        schedule: Share not computed by step and block; token reductions of ours only.
         prepare: What it has to measure once before it can be applied; None for nothing.
+        techniques: What `accelerate` gets; empty for controls and others' own code.
     """
 
     spec: str
@@ -55,6 +53,7 @@ class Contender:
     applied: Callable[[Any], AbstractContextManager[StatsOf]]
     schedule: Schedule | None = None
     prepare: Callable[[Workload], None] | None = None
+    techniques: tuple[Technique, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -85,7 +84,7 @@ class _Nothing:
 
 
 def contender(spec: str) -> Contender:
-    """Make a contender from its one-line spec.
+    """Make a contender from its one-line spec; techniques of ours are joined by ``+``.
 
     >>> contender("dito:ratio=0.5,interval=3").kind
     'tenuto'
@@ -95,6 +94,17 @@ def contender(spec: str) -> Contender:
     Raises:
         ValueError: The name is unknown, or its settings are.
     """
+    parts = [_single(part) for part in split_specs(spec, tuple(_MAKERS))]
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts:
+        if not part.techniques:
+            raise ValueError(f"`+` must join techniques of tenuto, got {part.spec!r} in {spec!r}")
+    params = {part.spec.partition(":")[0]: part.params for part in parts}
+    return _ours(spec, tuple(t for part in parts for t in part.techniques), params, "tenuto")
+
+
+def _single(spec: str) -> Contender:
     name, texts = parse_spec(spec)
     if name not in _MAKERS:
         raise ValueError(f"`technique` must be one of {sorted(_MAKERS)}, got {name!r}")
@@ -102,14 +112,28 @@ def contender(spec: str) -> Contender:
 
 
 def _technique(spec: str, technique: Technique, kind: Kind) -> Contender:
+    return _ours(spec, (technique,), _params(technique), kind)
+
+
+def _ours(
+    spec: str, techniques: tuple[Technique, ...], params: dict[str, Any], kind: Kind
+) -> Contender:
     @contextmanager
     def applied(pipe: Any) -> Iterator[StatsOf]:
-        with accelerate(pipe, technique) as handle:
+        with accelerate(pipe, *techniques) as handle:
             yield handle.stats
 
-    schedule = reduction_of(technique, calibration_of(technique)).schedule
+    schedule = None
+    reduction = composition_of(techniques).token_reduction
+    if reduction is not None:
+        schedule = reduction_of(reduction, calibration_of(reduction)).schedule
     return Contender(
-        spec=spec, kind=kind, params=_params(technique), applied=applied, schedule=schedule
+        spec=spec,
+        kind=kind,
+        params=params,
+        applied=applied,
+        schedule=schedule,
+        techniques=techniques,
     )
 
 
@@ -180,6 +204,9 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "fewer-steps": _fewer_steps,
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
+    "ffn-reuse": lambda spec, texts: _technique(
+        spec, coerce(FFNReuse, texts, "ffn-reuse"), "tenuto"
+    ),
     "tomesd": _baseline(baselines.ToMeSD),
     "tofu": _baseline(baselines.ToFu),
     "sito": _baseline(baselines.SiTo),

@@ -5,20 +5,25 @@ from typing import Any
 
 from torch import nn
 
-from tenuto.algorithms.asymrnr import AsymRnR
 from tenuto.algorithms.dito import DiTo
+from tenuto.algorithms.ffn_reuse import FFNReuse
 from tenuto.algorithms.reduction import Funnel, Reduction
 from tenuto.algorithms.schedule import Table, predicted_spans
-from tenuto.algorithms.sito import SiTo
-from tenuto.algorithms.tofu import ToFu
-from tenuto.algorithms.toma import ToMA
-from tenuto.algorithms.tomesd import ToMeSD
 from tenuto.errors import AlreadyAcceleratedError, CalibrationError, UnsupportedModelError
 from tenuto.integration.attention_place import AttentionPlace
 from tenuto.integration.block_place import BlockPlace
 from tenuto.integration.calibration import Calibration, load_calibration
+from tenuto.integration.composition import (
+    NO_REDUCTION,
+    Technique,
+    TokenReduction,
+    check_reuses,
+    composition_of,
+)
 from tenuto.integration.engine import Engine
 from tenuto.integration.families import BlockFamily, ModelFamily, family_of
+from tenuto.integration.feed_forward import check_weights, feed_forwards
+from tenuto.integration.ffn_place import FFNPlace
 from tenuto.integration.funnel_place import FunnelPlace
 from tenuto.integration.fused_place import FusedPlace
 from tenuto.integration.grid_watch import GridWatch
@@ -28,9 +33,8 @@ from tenuto.integration.memory import Key
 from tenuto.integration.row_place import RowPlace
 from tenuto.integration.steps import StepTracker
 
-Technique = DiTo | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
-Place = AttentionPlace | BlockPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
-_FOLLOWING = AttentionPlace | FusedPlace | GuidePlace
+Place = AttentionPlace | BlockPlace | FFNPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
+_FOLLOWING = AttentionPlace | FFNPlace | FusedPlace | GuidePlace
 """Places with hooks on single layers, which adapters may wrap."""
 
 _DENOISERS = ("transformer", "transformer_2", "unet")
@@ -43,7 +47,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
 
     Args:
         pipe_or_model: A diffusers pipeline with a transformer, or a transformer itself.
-        techniques: One token-reduction setting.
+        techniques: One token reduction, one `FFNReuse`, or both (`tenuto.integration.composition`).
         strict: Raise when numbers stop being finite in a run with reduced calls; False goes on
             densely and counts it.
 
@@ -55,9 +59,10 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
         AlreadyAcceleratedError: The model has a handle that was not removed.
         CalibrationError: A calibration does not fit the model.
         TypeError: Something else than a technique is given.
-        ValueError: Not exactly one technique is given, or its schedule is for other blocks.
+        ValueError: None or two of a kind are given, a schedule is for other blocks, or the
+            techniques leave one another nothing to do.
     """
-    technique = _the_technique(techniques)
+    composition = composition_of(techniques)
     models = _denoisers(pipe_or_model)
     families = [family_of(model) for model in models]
     for model in models:
@@ -66,30 +71,22 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
                 f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
                 "handle first"
             )
-    calibration = calibration_of(technique)
-    reduction = reduction_of(technique, calibration)
+    technique = composition.token_reduction
+    calibration = None if technique is None else calibration_of(technique)
+    reduction = NO_REDUCTION if technique is None else reduction_of(technique, calibration)
+    reuse = composition.ffn_reuse
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
         _check_fit(model, family, reduction, calibration)
+        if reuse is not None:
+            rows = family.blocks_of(model)
+            check_weights(feed_forwards(rows, type(model).__name__), reuse)
+            check_reuses(reuse, reduction, len(rows))
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
     accelerated = []
     for model, family in zip(models, families, strict=True):
-        accelerated.append(_hook(model, family, reduction, pipe, calibration))
+        accelerated.append(_hook(model, family, (reduction, reuse), pipe, calibration))
         accelerated[-1].engine.counters.is_strict = strict
     return Handle(accelerated)
-
-
-def _the_technique(techniques: tuple[Technique, ...]) -> Technique:
-    for technique in techniques:
-        if not isinstance(technique, Technique):
-            raise TypeError(
-                f"`techniques` must be instances such as tenuto.DiTo(ratio=0.5), got {technique!r}"
-            )
-    if len(techniques) != 1:
-        names = [type(technique).__name__ for technique in techniques]
-        raise ValueError(
-            f"`techniques` must be exactly one token reduction for each module, got {names}"
-        )
-    return techniques[0]
 
 
 def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
@@ -105,7 +102,7 @@ def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
     return models
 
 
-def calibration_of(technique: Technique) -> Calibration | None:
+def calibration_of(technique: TokenReduction) -> Calibration | None:
     """Load the calibration that a technique names, None where it names none."""
     is_named = isinstance(technique, DiTo) and isinstance(technique.schedule, str)
     return load_calibration(technique.schedule) if is_named else None  # type: ignore[arg-type]
@@ -127,7 +124,7 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
         )
 
 
-def reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
+def reduction_of(technique: TokenReduction, calibration: Calibration | None) -> Reduction:
     """Return what the engine does under a technique and the calibration that it names, if any."""
     if not isinstance(technique, DiTo) or calibration is None:
         return technique.reduction()
@@ -152,11 +149,12 @@ def _check_fit(
 def _hook(
     model: nn.Module,
     family: ModelFamily,
-    reduction: Reduction,
+    settings: tuple[Reduction, FFNReuse | None],
     pipe: Any,
     calibration: Calibration | None,
 ) -> Accelerated:
     """Hook one transformer."""
+    reduction, reuse = settings
 
     def scheduler() -> Any:
         return getattr(pipe, "scheduler", None)
@@ -167,6 +165,9 @@ def _hook(
     if calibration is not None:
         engine.check_run = lambda moment: calibration.check_run(moment.num_steps, scheduler())
     places = _places(engine, rows, spans)
+    if reuse is not None and not reuse.is_off:
+        found = feed_forwards(rows, type(model).__name__)
+        places += [FFNPlace(engine, reuse, layers, key) for key, layers in found]
     engine.counters.modules_hooked = len(places)
     grids = GridWatch(engine, model, family)
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tenuto.integration.families import Grid
 from tenuto.integration.memory import BranchMemory, Key
+from tenuto.integration.reused_hidden import GatheredRows
 from tenuto.integration.rows import PlanRows
 from tenuto.integration.steps import Moment
 
@@ -54,6 +55,8 @@ class Call:
         decisions: Made so far, by place.
         inputs: Image stream into each block, where tokens are matched on it.
         starts: Streams into each span that is forecast as one.
+        gathered: Rows that token reduction left to a module, by place.
+        reused: Feed-forwards that FFN-Reuse has seen in this call.
     """
 
     moment: Moment
@@ -69,6 +72,8 @@ class Call:
     starts: dict[tuple[int, int], tuple[Tensor, ...]] = field(default_factory=dict)
     grids: dict[int, Grid] = field(default_factory=dict)
     unfit: set[int] = field(default_factory=set)
+    gathered: dict[Key, GatheredRows] = field(default_factory=dict)
+    reused: set[Key] = field(default_factory=set)
 
     def grid_of(self, block_index: int) -> Grid:
         """Return the token grid of a block."""

@@ -170,6 +170,11 @@ class Engine:
         self.counters.extra(sum(o.numel() for o in outputs) * history.num_outputs)
         return outputs
 
+    @property
+    def must_be_exact(self) -> str | None:
+        """Why nothing may be approximated in this call, None where it may."""
+        return self._stopped or (None if self._counting is None else "operations are counted")
+
     def match(self, key: Key, block_index: int, features: Tensor) -> None:
         """Pair a block's tokens on features, if a coming step of this run will use the pairs.
 
