@@ -38,10 +38,10 @@ GROUPS = {
     ],
     "composed": [
         "dito:ratio=0.5",
-        "dito:ratio=0.5+ffn-reuse:sparsity=0.9,interval=4,granularity=element",
-        "dito:ratio=0.5+ffn-reuse:sparsity=0.5,interval=4",
+        "dito:ratio=0.5+ffn-reuse:sparsity=0.9,interval=4,granularity=element,select=change",
+        "dito:ratio=0.5+ffn-reuse:sparsity=0.5,interval=4,select=change",
         "dito",
-        "dito+ffn-reuse:sparsity=0.9,interval=3,granularity=element",
+        "dito+ffn-reuse:sparsity=0.9,interval=3,granularity=element,select=change",
     ],
 }
 

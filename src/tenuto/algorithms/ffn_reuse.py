@@ -46,7 +46,7 @@ class FFNReuse:
     sparsity: float = 0.5
     interval: int = 3
     granularity: Granularity = "column"
-    select: Select = "change"
+    select: Select = "magnitude"
     warmup: int = 3
     tile_rows: int = 64
 
