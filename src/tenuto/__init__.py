@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tenuto import baselines, golden, zoo
     from tenuto.algorithms.dito import DiTo
     from tenuto.algorithms.eager_prediction import EagerPrediction
+    from tenuto.algorithms.ffn_reuse import FFNReuse
     from tenuto.algorithms.orbis import ORBIS
     from tenuto.integration.accelerate import Handle, accelerate
     from tenuto.integration.families import BlockFamily, ModelFamily, register_family
@@ -39,6 +40,7 @@ __all__ = [  # noqa: RUF022
     "CaptionError",
     "DiTo",
     "EagerPrediction",
+    "FFNReuse",
     "Handle",
     "MissingExtraError",
     "ModelFamily",
@@ -61,6 +63,7 @@ _MODULE_OF_NAME = {
     "BlockFamily": "tenuto.integration.families",
     "DiTo": "tenuto.algorithms.dito",
     "EagerPrediction": "tenuto.algorithms.eager_prediction",
+    "FFNReuse": "tenuto.algorithms.ffn_reuse",
     "Handle": "tenuto.integration.accelerate",
     "ModelFamily": "tenuto.integration.families",
     "ORBIS": "tenuto.algorithms.orbis",

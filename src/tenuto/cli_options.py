@@ -10,9 +10,11 @@ CALIBRATION_SEED = 1_000_000
 _MODELS = "emoji-video, emoji-image, or a pipeline folder of diffusers' format"
 _SPEC = (
     "name:key=value,key=value with + between the items of a tuple, e.g. "
-    "dito:ratio=0.5,interval=3,scope=attn+ffn (keys: the fields of tenuto.DiTo) | dito-paper | "
-    "tomesd:ratio=0.5 | fewer-steps:30 | taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | "
-    "magcache | pab | cache-dit | off"
+    "dito:ratio=0.5,interval=3,scope=attn+ffn (fields of tenuto.DiTo) | orbis:ratio=0.5 | "
+    "ffn-reuse:sparsity=0.5,granularity=column | eager:keep_ratio=0.5 | several of these joined by "
+    "+, e.g. dito+ffn-reuse:sparsity=0.5 | dito-paper | orbis-paper | tomesd:ratio=0.5 | tofu | "
+    "sito | toma | asymrnr | toca-style | duca-style | resca-style | clusca-style | fewer-steps:30 "
+    "| taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | magcache | pab | cache-dit | off"
 )
 
 

@@ -5,6 +5,7 @@ unions, tuples of these, and nested records. A bool is never taken for an int, a
 a float, lists become tuples. Rules about values belong in the record's ``__post_init__``.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -88,6 +89,25 @@ def parse_spec(text: str) -> tuple[str, dict[str, str]]:
     if not name:
         raise ValueError(f"`spec` must start with a name, got {text!r}")
     return name, texts
+
+
+def split_specs(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Split settings that are joined by ``+`` and leave the ``+`` inside tuples alone.
+
+    A ``+`` joins where a name and a colon follow, or one of the known names alone.
+
+    Args:
+        text: ``name:key=value+name:key=value``.
+        names: Known names.
+
+    >>> split_specs("dito:scope=attn+ffn+ffn-reuse:sparsity=0.5", ())
+    ('dito:scope=attn+ffn', 'ffn-reuse:sparsity=0.5')
+    >>> split_specs("dito+ffn-reuse", ("ffn-reuse",))
+    ('dito', 'ffn-reuse')
+    """
+    known = "|".join(re.escape(name) for name in sorted(names, reverse=True))
+    alone = rf"|(?:{known})\s*(?:\+|$)" if known else ""
+    return tuple(re.split(rf"\+(?=\s*(?:[a-z][\w-]*\s*:{alone}))", text))
 
 
 def coerce(cls: type[Record], texts: Mapping[str, str], path: str = "") -> Record:

@@ -117,7 +117,7 @@ def settings_in_documents() -> list[str]:
         for document in DOCUMENTS
         for match in re.findall(
             r"`((?:baselines\.|tenuto\.)*"
-            r"(?:DiTo|ORBIS|ToMeSD|ToFu|SiTo|ToMA|AsymRnR|\w+_style)[\w.]*"
+            r"(?:DiTo|ORBIS|FFNReuse|ToMeSD|ToFu|SiTo|ToMA|AsymRnR|\w+_style)[\w.]*"
             r"\([^`]*\))`",
             document.read_text(),
         )
@@ -128,15 +128,17 @@ def settings_in_documents() -> list[str]:
 @pytest.mark.parametrize("setting", settings_in_documents())
 def test_a_setting_in_a_document_is_valid(setting: str) -> None:
     import tenuto
+    from tenuto.integration.composition import composition_of
 
     names = {
         "tenuto": tenuto,
         "baselines": tenuto.baselines,
         "DiTo": tenuto.DiTo,
         "ORBIS": tenuto.ORBIS,
+        "FFNReuse": tenuto.FFNReuse,
     }
 
-    assert eval(setting, {"__builtins__": {}}, names).reduction() is not None
+    assert composition_of((eval(setting, {"__builtins__": {}}, names),)) is not None
 
 
 def test_documents_show_settings() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenuto.config import coerce, from_dict, from_toml, parse_spec
+from tenuto.config import coerce, from_dict, from_toml, parse_spec, split_specs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,3 +203,14 @@ def test_a_text_that_is_not_of_the_type_is_named_with_the_rule(
 ) -> None:
     with pytest.raises(ValueError, match=f"^`dito.{key}` must be {re.escape(rule)}, got '{text}'"):
         coerce(Knobs, {"ratio": "0.5", key: text}, "dito")
+
+
+names = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
+values = st.lists(st.from_regex(r"[a-z0-9.]{1,4}", fullmatch=True), min_size=1, max_size=3)
+
+
+@given(st.lists(st.tuples(names, names, values), min_size=1, max_size=4))
+def test_joined_specs_come_apart_where_they_were_joined(parts) -> None:
+    specs = tuple(f"{name}:{key}={'+'.join(items)}" for name, key, items in parts)
+
+    assert split_specs("+".join(specs), ()) == specs

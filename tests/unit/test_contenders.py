@@ -30,6 +30,9 @@ from tenuto.evaluation.contenders import contender
         ("orbis:ratio=0.5,refresh=5,bits=4,window=4+8+8", "tenuto"),
         ("orbis:window=256,loss_threshold=0.05,bits=none", "tenuto"),
         ("orbis-paper", "tenuto"),
+        ("ffn-reuse:sparsity=0.9,interval=3,granularity=column", "tenuto"),
+        ("dito:ratio=0.5,scope=attn+ffn+ffn-reuse:sparsity=0.9", "tenuto"),
+        ("dito-paper+ffn-reuse", "tenuto"),
     ],
 )
 def test_a_spec_becomes_a_contender_of_its_kind(spec, kind):
@@ -52,6 +55,18 @@ def test_a_style_keeps_its_own_settings_beside_those_that_are_given():
     assert (params["interval"], params["gain"], params["partners"]) == (4, 0.5, 4)
 
 
+def test_a_composed_spec_holds_both_techniques_and_the_schedule_of_the_token_reduction():
+    made = contender("dito:ratio=0.5,scope=attn+ffn+ffn-reuse:sparsity=0.8,granularity=tile")
+
+    dito, reuse = made.techniques
+    assert (dito.ratio, dito.scope) == (0.5, ("attn", "ffn"))
+    assert (reuse.sparsity, reuse.granularity) == (0.8, "tile")
+    assert made.params["ffn-reuse"]["sparsity"] == 0.8
+    assert made.params["dito"]["ratio"] == 0.5
+    assert made.schedule.row(3, 1) == (0.5,)
+    assert contender("ffn-reuse").schedule is None
+
+
 def test_a_slug_is_a_file_name():
     assert contender("dito:ratio=0.5,scope=attn+ffn").slug == "dito_ratio_0.5_scope_attn_ffn"
 
@@ -65,6 +80,15 @@ def test_a_slug_is_a_file_name():
         ("dito:ratio=half", ValueError, r"`dito.ratio` must be a number, got 'half'"),
         ("sito:ratio=1", ValueError, r"sito: `ratio` must be in \[0, 1\), got 1\.0"),
         ("toca-style:gain=1", ValueError, r"toca-style: unknown keys \['gain'\]"),
+        ("ffn-reuse:sparsity=1", ValueError, r"ffn-reuse: `sparsity` must be in \[0, 1\), got 1"),
+        (
+            "ffn-reuse:granularity=row",
+            ValueError,
+            "`ffn-reuse.granularity` must be 'element' or 'column' or 'tile', got 'row'",
+        ),
+        ("dito+fbc", ValueError, r"`\+` must join techniques of tenuto, got 'fbc' in 'dito\+fbc'"),
+        ("dito+tomesd", ValueError, r"got \['DiTo', 'ToMeSD'\]"),
+        ("dito+nope:a=1", ValueError, "got 'nope'"),
         ("fewer-steps:0", ValueError, "`steps` must be at least 1"),
         ("dito:schedule=nowhere", CalibrationError, "`schedule` must be a calibration's file"),
     ],

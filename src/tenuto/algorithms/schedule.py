@@ -200,3 +200,12 @@ def pmr_schedule(
         last = step if is_matching else last
         steps.append(0.0 if is_matching else ratio)
     return Table(tuple(steps))
+
+
+def with_zeros(row: tuple[float, ...], span: tuple[int, int]) -> tuple[float, ...]:
+    """Return the ratios of a step with a run of blocks made dense.
+
+    >>> with_zeros((1.0, 1.0, 0.5), (0, 1))
+    (0.0, 0.0, 0.5)
+    """
+    return tuple(0.0 if span[0] <= b <= span[1] else ratio for b, ratio in enumerate(row))

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from tenuto import baselines
 from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.eager_prediction import EagerPrediction
+from tenuto.algorithms.ffn_reuse import FFNReuse
 from tenuto.algorithms.orbis import ORBIS
 from tenuto.algorithms.schedule import Schedule
-from tenuto.config import coerce, parse_spec
+from tenuto.config import coerce, parse_spec, split_specs
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.peers import (
     CacheDit,
@@ -23,12 +24,8 @@ from tenuto.evaluation.peers import (
     TaylorSeer,
     nothing_counted,
 )
-from tenuto.integration.accelerate import (
-    Technique,
-    accelerate,
-    calibration_of,
-    reduction_of,
-)
+from tenuto.integration.accelerate import accelerate, calibration_of, reduction_of
+from tenuto.integration.composition import Technique, composition_of
 from tenuto.integration.stats import Stats
 
 Kind = Literal["off", "control", "peer", "tenuto"]
@@ -46,8 +43,9 @@ class Contender:
         params: Its settings as plain values.
         num_steps: Denoising steps, where they differ from the reference's.
         applied: Puts it on a pipeline.
-        schedule: Share not computed by step and block; ours only.
+        schedule: Share not computed by step and block; token reductions of ours only.
         prepare: What it has to measure once before it can be applied; None for nothing.
+        techniques: What `accelerate` gets; empty for controls and others' own code.
     """
 
     spec: str
@@ -57,6 +55,7 @@ class Contender:
     applied: Callable[[Any], AbstractContextManager[StatsOf]]
     schedule: Schedule | None = None
     prepare: Callable[[Workload], None] | None = None
+    techniques: tuple[Technique, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -87,7 +86,7 @@ class _Nothing:
 
 
 def contender(spec: str) -> Contender:
-    """Make a contender from its one-line spec.
+    """Make a contender from its one-line spec; techniques of ours are joined by ``+``.
 
     >>> contender("dito:ratio=0.5,interval=3").kind
     'tenuto'
@@ -97,6 +96,17 @@ def contender(spec: str) -> Contender:
     Raises:
         ValueError: The name is unknown, or its settings are.
     """
+    parts = [_single(part) for part in split_specs(spec, tuple(_MAKERS))]
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts:
+        if not part.techniques:
+            raise ValueError(f"`+` must join techniques of tenuto, got {part.spec!r} in {spec!r}")
+    params = {part.spec.partition(":")[0]: part.params for part in parts}
+    return _ours(spec, tuple(t for part in parts for t in part.techniques), params, "tenuto")
+
+
+def _single(spec: str) -> Contender:
     name, texts = parse_spec(spec)
     if name not in _MAKERS:
         raise ValueError(f"`technique` must be one of {sorted(_MAKERS)}, got {name!r}")
@@ -104,14 +114,28 @@ def contender(spec: str) -> Contender:
 
 
 def _technique(spec: str, technique: Technique, kind: Kind) -> Contender:
+    return _ours(spec, (technique,), _params(technique), kind)
+
+
+def _ours(
+    spec: str, techniques: tuple[Technique, ...], params: dict[str, Any], kind: Kind
+) -> Contender:
     @contextmanager
     def applied(pipe: Any) -> Iterator[StatsOf]:
-        with accelerate(pipe, technique) as handle:
+        with accelerate(pipe, *techniques) as handle:
             yield handle.stats
 
-    schedule = reduction_of(technique, calibration_of(technique)).schedule
+    schedule = None
+    reduction = composition_of(techniques).token_reduction
+    if reduction is not None:
+        schedule = reduction_of(reduction, calibration_of(reduction)).schedule
     return Contender(
-        spec=spec, kind=kind, params=_params(technique), applied=applied, schedule=schedule
+        spec=spec,
+        kind=kind,
+        params=params,
+        applied=applied,
+        schedule=schedule,
+        techniques=techniques,
     )
 
 
@@ -192,6 +216,9 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     ),
     "orbis": lambda spec, texts: _technique(spec, coerce(ORBIS, texts, "orbis"), "tenuto"),
     "orbis-paper": _orbis_paper,
+    "ffn-reuse": lambda spec, texts: _technique(
+        spec, coerce(FFNReuse, texts, "ffn-reuse"), "tenuto"
+    ),
     "tomesd": _baseline(baselines.ToMeSD),
     "tofu": _baseline(baselines.ToFu),
     "sito": _baseline(baselines.SiTo),

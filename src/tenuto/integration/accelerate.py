@@ -1,39 +1,27 @@
 """`accelerate` a pipeline or transformer: check everything, then hook every place."""
 
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from tenuto.algorithms.asymrnr import AsymRnR
 from tenuto.algorithms.dito import DiTo
-from tenuto.algorithms.eager_prediction import EagerPrediction
-from tenuto.algorithms.orbis import ORBIS
-from tenuto.algorithms.reduction import Funnel, Reduction
-from tenuto.algorithms.schedule import Constant, Table, predicted_spans
-from tenuto.algorithms.sito import SiTo
-from tenuto.algorithms.tofu import ToFu
-from tenuto.algorithms.toma import ToMA
-from tenuto.algorithms.tomesd import ToMeSD
+from tenuto.algorithms.reduction import Reduction
+from tenuto.algorithms.schedule import Table
 from tenuto.errors import AlreadyAcceleratedError, CalibrationError, UnsupportedModelError
-from tenuto.integration.attention_place import AttentionPlace
-from tenuto.integration.block_place import BlockPlace
 from tenuto.integration.calibration import Calibration, load_calibration
-from tenuto.integration.eager_place import EagerPlace, eager_attentions
-from tenuto.integration.engine import Engine
-from tenuto.integration.families import BlockFamily, ModelFamily, family_of
-from tenuto.integration.funnel_place import FunnelPlace
-from tenuto.integration.fused_place import FusedPlace
-from tenuto.integration.grid_watch import GridWatch
-from tenuto.integration.guide_place import GuidePlace
-from tenuto.integration.handle import Accelerated, Handle, is_accelerated
-from tenuto.integration.memory import Key
-from tenuto.integration.row_place import RowPlace
-from tenuto.integration.steps import StepTracker
-from tenuto.integration.untraced import untraced
-
-Technique = DiTo | EagerPrediction | ORBIS | ToMeSD | ToFu | SiTo | ToMA | AsymRnR
-Place = AttentionPlace | BlockPlace | EagerPlace | FunnelPlace | FusedPlace | GuidePlace | RowPlace
+from tenuto.integration.composition import (
+    NO_REDUCTION,
+    Technique,
+    TokenReduction,
+    check_predicts,
+    check_reuses,
+    composition_of,
+)
+from tenuto.integration.eager_attentions import eager_attentions
+from tenuto.integration.families import ModelFamily, family_of
+from tenuto.integration.feed_forward import check_weights, feed_forwards
+from tenuto.integration.handle import Handle, is_accelerated
+from tenuto.integration.hooking import Settings, hook, spans_of
 
 _DENOISERS = ("transformer", "transformer_2", "unet")
 
@@ -45,7 +33,8 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
 
     Args:
         pipe_or_model: A diffusers pipeline with a transformer, or a transformer itself.
-        techniques: One token-reduction setting, or one `EagerPrediction`.
+        techniques: At most one of each kind (`tenuto.integration.composition`): a token reduction,
+            an `FFNReuse`, an `EagerPrediction`.
         strict: Raise when numbers stop being finite in a run with reduced calls; False goes on
             densely and counts it.
 
@@ -57,9 +46,10 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
         AlreadyAcceleratedError: The model has a handle that was not removed.
         CalibrationError: A calibration does not fit the model.
         TypeError: Something else than a technique is given.
-        ValueError: Not exactly one technique is given, or its schedule is for other blocks.
+        ValueError: None or two of a kind are given, a schedule is for other blocks, or the
+            techniques leave one another nothing to do.
     """
-    technique = _the_technique(techniques)
+    composition = composition_of(techniques)
     models = _denoisers(pipe_or_model)
     families = [family_of(model) for model in models]
     for model in models:
@@ -68,33 +58,21 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
                 f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
                 "handle first"
             )
-    calibration = calibration_of(technique)
-    reduction = reduction_of(technique, calibration)
+    technique = composition.token_reduction
+    calibration = None if technique is None else calibration_of(technique)
+    settings = Settings(
+        reduction=NO_REDUCTION if technique is None else reduction_of(technique, calibration),
+        ffn_reuse=composition.ffn_reuse,
+        eager=composition.eager,
+    )
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
-        _check_fit(model, family, reduction, calibration)
-        if isinstance(technique, EagerPrediction):
-            eager_attentions(family.blocks_of(model), technique)
+        _check_fit(model, family, settings, calibration)
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
-    eager = technique if isinstance(technique, EagerPrediction) else None
     accelerated = []
     for model, family in zip(models, families, strict=True):
-        accelerated.append(_hook(model, family, (reduction, eager), pipe, calibration))
+        accelerated.append(hook(model, family, settings, pipe, calibration))
         accelerated[-1].engine.counters.is_strict = strict
     return Handle(accelerated)
-
-
-def _the_technique(techniques: tuple[Technique, ...]) -> Technique:
-    for technique in techniques:
-        if not isinstance(technique, Technique):
-            raise TypeError(
-                f"`techniques` must be instances such as tenuto.DiTo(ratio=0.5), got {technique!r}"
-            )
-    if len(techniques) != 1:
-        names = [type(technique).__name__ for technique in techniques]
-        raise ValueError(
-            f"`techniques` must be exactly one token reduction for each module, got {names}"
-        )
-    return techniques[0]
 
 
 def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
@@ -110,7 +88,7 @@ def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
     return models
 
 
-def calibration_of(technique: Technique) -> Calibration | None:
+def calibration_of(technique: TokenReduction) -> Calibration | None:
     """Load the calibration that a technique names, None where it names none."""
     is_named = isinstance(technique, DiTo) and isinstance(technique.schedule, str)
     return load_calibration(technique.schedule) if is_named else None  # type: ignore[arg-type]
@@ -132,10 +110,8 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
         )
 
 
-def reduction_of(technique: Technique, calibration: Calibration | None) -> Reduction:
+def reduction_of(technique: TokenReduction, calibration: Calibration | None) -> Reduction:
     """Return what the engine does under a technique and the calibration that it names, if any."""
-    if isinstance(technique, EagerPrediction):
-        return Reduction(schedule=Constant(ratio=0.0), parts=frozenset(), keys="all")
     if not isinstance(technique, DiTo) or calibration is None:
         return technique.reduction()
     table = Table(tuple(technique.ratio if ratio else 0.0 for ratio in calibration.ratios))
@@ -143,163 +119,20 @@ def reduction_of(technique: Technique, calibration: Calibration | None) -> Reduc
 
 
 def _check_fit(
-    model: nn.Module, family: ModelFamily, reduction: Reduction, calibration: Calibration | None
+    model: nn.Module, family: ModelFamily, settings: Settings, calibration: Calibration | None
 ) -> None:
-    """Raise where the calibration or the schedule is for another model."""
+    """Raise where a calibration, a schedule or a technique is not for this model."""
     if calibration is not None:
         calibration.check_model(model)
     rows = family.blocks_of(model)
-    funnel = reduction.funnel
+    reduction, funnel = settings.reduction, settings.reduction.funnel
     for schedule in (reduction.schedule,) if funnel is None else (funnel.queries, funnel.keys):
         for step_index in range(len(schedule.steps) if isinstance(schedule, Table) else 0):
             schedule.row(step_index, len(rows))
-    _check_fitted(reduction, _spans(reduction, rows))
-
-
-def _hook(
-    model: nn.Module,
-    family: ModelFamily,
-    settings: tuple[Reduction, EagerPrediction | None],
-    pipe: Any,
-    calibration: Calibration | None,
-) -> Accelerated:
-    """Hook one transformer."""
-    reduction, eager = settings
-
-    def scheduler() -> Any:
-        return getattr(pipe, "scheduler", None)
-
-    rows = family.blocks_of(model)
-    spans = _spans(reduction, rows)
-    engine = Engine(model, family, reduction, StepTracker(scheduler), bool(spans))
-    if calibration is not None:
-        engine.check_run = lambda moment: calibration.check_run(moment.num_steps, scheduler())
-    places = _places(engine, rows, spans)
-    if eager is not None:
-        places += _eager_places(engine, rows, eager)
-    engine.counters.modules_hooked = len(places)
-    grids = GridWatch(engine, model, family)
-
-    def follow(*_: object) -> None:
-        moved = [place.follow() for place in places]
-        if any(moved):  # a LoRA came or went: perhaps other operations
-            engine.counters.tables.clear()
-
-    root = [
-        model.register_forward_pre_hook(untraced(follow)),
-        model.register_forward_pre_hook(untraced(engine.enter), with_kwargs=True),
-        model.register_forward_hook(untraced(engine.leave)),
-        model.register_forward_hook(untraced(lambda *_: engine.abort()), always_call=True),
-    ]
-    return Accelerated(
-        model,
-        engine,
-        tuple(each.remove for each in (*places, grids, *root)),
-    )
-
-
-def _eager_places(
-    engine: Engine, rows: list[tuple[BlockFamily, nn.Module]], eager: EagerPrediction
-) -> list[Place]:
-    """Hook the attentions that are predicted; none where the setting is off."""
-    attentions = eager_attentions(rows, eager)
-    engine.approximates_every_call = not eager.is_off
-    if eager.is_off:
-        engine.idle_places["keep ratio of 1"] = len(attentions)
-        return []
-    return [EagerPlace(engine, attention, eager) for attention in attentions]
-
-
-def _places(
-    engine: Engine,
-    rows: list[tuple[BlockFamily, nn.Module]],
-    spans: tuple[tuple[int, int], ...],
-) -> list[Place]:
-    """Hook every place of every block that the technique concerns."""
-    if engine.reduction.funnel is not None:
-        return _funnels(engine, engine.reduction.funnel, rows)
-    places: list[Place] = []
-    firsts: dict[str, int] = {}
-    for index, (row, block) in enumerate(rows):
-        first = firsts.setdefault(row.blocks, index)
-        is_shared = engine.reduction.shared_pairs and not row.nested  # nested: other token grids
-        places.extend(_places_of_block(engine, row, block, index, first if is_shared else index))
-        if spans or engine.reduction.guide in ("input", "block"):
-            places.append(BlockPlace(engine, block, row, index, spans))
-    return places
-
-
-def _funnels(
-    engine: Engine, funnel: Funnel, rows: list[tuple[BlockFamily, nn.Module]]
-) -> list[Place]:
-    """Hook the attention products of all blocks."""
-    places: list[Place] = []
-    for index, (row, block) in enumerate(rows):
-        for part, name in (("self", row.self_attention), ("self2", row.image_attention)):
-            if (module := _part(block, name)) is not None:
-                places.append(FunnelPlace(engine, funnel, module, row.text_first, (index, part)))
-    return places
-
-
-def _spans(
-    reduction: Reduction, rows: list[tuple[BlockFamily, nn.Module]]
-) -> tuple[tuple[int, int], ...]:
-    """Return the runs of blocks that are forecast as one, over all steps."""
-    covers_all = all(row.chained and _parts_of(row) <= reduction.parts for row, _ in rows)
-    if reduction.predict_at != "blocks" or reduction.predict == "none" or not covers_all:
-        return ()
-    schedule, num_blocks = reduction.schedule, len(rows)
-    if not isinstance(schedule, Table):
-        return ((0, num_blocks - 1),) if 1.0 in schedule.ratios() else ()
-    steps = range(len(schedule.steps))
-    return tuple(sorted({s for k in steps for s in predicted_spans(schedule.row(k, num_blocks))}))
-
-
-def _parts_of(row: BlockFamily) -> set[str]:
-    """Return the parts that a block of this family has."""
-    has_ffn = row.feed_forward is not None or row.fused is not None
-    return {"self", *(["cross"] if row.cross_attention else []), *(["ffn"] if has_ffn else [])}
-
-
-def _places_of_block(
-    engine: Engine, row: BlockFamily, block: nn.Module, index: int, pairs_index: int
-) -> list[Place]:
-    """Hook the parts of one block, and what they are matched on."""
-    parts, guide = engine.reduction.parts, engine.reduction.guide
-
-    def pairs_key(part: str) -> Key:
-        shared = "self" if part == "cross" and "self" in parts else part
-        return (pairs_index, shared if guide == "module" else guide)
-
-    places: list[Place] = []
-    attention = getattr(block, row.self_attention)
-    is_fused = row.fused is not None and {"self", "ffn"} <= parts
-    if "self" in parts:
-        key = (index, "fused" if is_fused else "self")
-        places.append(
-            AttentionPlace(engine, attention, row, key, pairs_key("self"), compact=is_fused)
-        )
-        if is_fused:
-            places.append(FusedPlace(engine, block, row, key, pairs_key("self")))
-        if (second := _part(block, row.image_attention)) is not None:
-            alone = replace(row, joint=None)
-            key = (index, "self2")
-            places.append(AttentionPlace(engine, second, alone, key, pairs_key("self2")))
-    elif guide == "attn":
-        places.append(GuidePlace(engine, block, row.self_attention, index, row.text_first))
-    if "cross" in parts and (module := _part(block, row.cross_attention)) is not None:
-        places.append(RowPlace(engine, module, (index, "cross"), pairs_key("cross")))
-    if "ffn" in parts and (module := _part(block, row.feed_forward)) is not None:
-        key, text_first = (index, "ffn"), row.text_first
-        places.append(RowPlace(engine, module, key, pairs_key("ffn"), text_first))
-    elif guide == "ffn" and (name := row.feed_forward or (row.fused and row.fused[1])):
-        places.append(GuidePlace(engine, block, name, index, row.text_first))
-    if row.fused is not None and not is_fused and "ffn" in parts:
-        reason = "feed-forward fused with the attention: `scope` must name both"
-        engine.idle_places[reason] = engine.idle_places.get(reason, 0) + 1
-    return places
-
-
-def _part(block: nn.Module, name: str | None) -> nn.Module | None:
-    """Return a part of a block, None where this kind of block or this block has none."""
-    return None if name is None else getattr(block, name, None)
+    _check_fitted(reduction, spans_of(reduction, rows))
+    if settings.ffn_reuse is not None:
+        check_weights(feed_forwards(rows, type(model).__name__), settings.ffn_reuse)
+        check_reuses(settings.ffn_reuse, reduction, len(rows))
+    if settings.eager is not None:
+        check_predicts(settings.eager, reduction)
+        eager_attentions(rows, settings.eager)

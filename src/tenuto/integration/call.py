@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tenuto.integration.families import Grid
 from tenuto.integration.memory import BranchMemory, Key
+from tenuto.integration.reused_hidden import GatheredRows
 from tenuto.integration.rows import PlanRows
 from tenuto.integration.steps import Moment
 
@@ -55,6 +56,8 @@ class Call:
         decisions: Made so far, by place.
         inputs: Image stream into each block, where tokens are matched on it.
         starts: Streams into each span that is forecast as one.
+        gathered: Rows that token reduction left to a module, by place.
+        reused: Feed-forwards that FFN-Reuse has seen in this call.
     """
 
     moment: Moment
@@ -71,6 +74,8 @@ class Call:
     grids: dict[int, Grid] = field(default_factory=dict)
     unfit: set[int] = field(default_factory=set)
     barred: dict[int, str] = field(default_factory=dict)
+    gathered: dict[Key, GatheredRows] = field(default_factory=dict)
+    reused: set[Key] = field(default_factory=set)
 
     def why_dense(self, block_index: int) -> str | None:
         """Return why a block runs dense whatever is remembered, None where it does not."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenuto.algorithms.matching import num_reduced_of
 from tenuto.algorithms.reduction import Reduction
-from tenuto.algorithms.schedule import predicted_spans
+from tenuto.algorithms.schedule import predicted_spans, with_zeros
 from tenuto.errors import NonFiniteError
 from tenuto.integration.call import SPAN, Call, Decision, Dense, Partial, Predicted, span_key
 from tenuto.integration.counters import Counters
@@ -86,7 +86,9 @@ class Engine:
             return
         inputs = {**dict(zip(self._parameters, args, strict=False)), **kwargs}
         self._shapes = tuple(
-            (name, tuple(value.shape)) for name, value in inputs.items() if _is_tensor(value)
+            (name, tuple(value.shape))
+            for name, value in inputs.items()
+            if isinstance(value, Tensor)
         )
         # Guidance branches may have texts of different lengths: only the image decides on a run.
         image = tuple(inputs[self._family.latents].shape)
@@ -224,7 +226,7 @@ class Engine:
         for span in predicted_spans(row) if self.predicts_blocks else ():
             history = memory.histories.get(span_key(*span))
             if history is None or history.is_empty:
-                row = _with_zeros(row, span)
+                row = with_zeros(row, span)
                 reason = "no history yet"
             else:
                 skip.update(dict.fromkeys(range(span[0], span[1] + 1), span))
@@ -295,11 +297,3 @@ class Engine:
                 "in a run with reduced calls; accelerate with strict=False to go on densely, or "
                 "run without tenuto to see whether the model itself overflows"
             )
-
-
-def _with_zeros(row: tuple[float, ...], span: tuple[int, int]) -> tuple[float, ...]:
-    return tuple(0.0 if span[0] <= b <= span[1] else ratio for b, ratio in enumerate(row))
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor)

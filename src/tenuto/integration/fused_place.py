@@ -10,7 +10,7 @@ from tenuto.integration.engine import Engine
 from tenuto.integration.family import BlockFamily
 from tenuto.integration.layer_hooks import LayerHooks, follow_all
 from tenuto.integration.memory import Key
-from tenuto.integration.row_place import merged, restore
+from tenuto.integration.row_place import merged, note_gathered, restore
 from tenuto.integration.text_rows import join_rows, split_rows
 
 
@@ -54,7 +54,9 @@ class FusedPlace:
             case Partial(plan_rows):
                 rows = merged(self._engine, self._key, rows, plan_rows, self._text_first)
                 num_text = rows.shape[1] - plan_rows.plan.num_tokens
-                return (gather_rows(rows, plan_rows.kept(num_text, self._text_first)),)
+                kept = plan_rows.kept(num_text, self._text_first)
+                note_gathered(self._engine, self._key, kept, rows.shape[1])
+                return (gather_rows(rows, kept),)
 
     def _restore(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
         engine = self._engine

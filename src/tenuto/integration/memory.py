@@ -1,4 +1,4 @@
-"""What outlives a call of the transformer, for one guidance branch: histories, pairs, held keys."""
+"""What outlives a call of the transformer, for one guidance branch: histories, pairs, marks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tenuto.algorithms.match_plan import MatchPlan
 from tenuto.integration.history import History
+from tenuto.integration.reused_hidden import ReusedHidden
 from tenuto.integration.rows import PlanRows
 
 Key = tuple[int, str]
@@ -98,12 +99,16 @@ class BranchMemory:
         pairs: Pairs by block and guide.
         guides: Last dense guide features, kept only to match on their drift.
         held: Projected keys and values of the last dense step, ``keys="held"`` only.
+        reused: What FFN-Reuse keeps of the last dense iteration, by feed-forward.
+        hidden: Hidden layers of the last dense iteration, FFN-Reuse by change only.
     """
 
     histories: dict[Key, History] = field(default_factory=dict)
     pairs: dict[Key, Pairs] = field(default_factory=dict)
     guides: dict[Key, Tensor] = field(default_factory=dict)
     held: dict[Key, Tensor] = field(default_factory=dict)
+    reused: dict[Key, ReusedHidden] = field(default_factory=dict)
+    hidden: dict[Key, Tensor] = field(default_factory=dict)
 
     def rest(self) -> None:
         """Drop what can be made again from the rest, at the end of a call."""
@@ -121,3 +126,6 @@ class BranchMemory:
             yield from part.tensors()
         yield from self.guides.values()
         yield from self.held.values()
+        for reused in self.reused.values():
+            yield from (reused.marks, reused.partial)
+        yield from self.hidden.values()

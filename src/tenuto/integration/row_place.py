@@ -10,6 +10,7 @@ from tenuto.algorithms.restore import gather_rows, restore_rows
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
+from tenuto.integration.reused_hidden import GatheredRows
 from tenuto.integration.rows import PlanRows
 from tenuto.integration.text_rows import join_rows, split_rows
 from tenuto.integration.wrapping import ForwardWrap
@@ -89,7 +90,9 @@ class RowPlace:
         num_text = stream.shape[1] - rows.plan.num_tokens
         share = rows.plan.src.shape[1] / stream.shape[1]
         stream = merged(self._engine, self._key, stream, rows, self._text_first)
-        stream = gather_rows(stream, rows.kept(num_text, self._text_first))
+        kept = rows.kept(num_text, self._text_first)
+        note_gathered(self._engine, self._key, kept, stream.shape[1])
+        stream = gather_rows(stream, kept)
         args, kwargs = with_stream(args, kwargs, stream)
         computed = inner(*args, **kwargs)
         self._engine.counters.reduced(dict.fromkeys(self._reduced(), (share, share)))
@@ -158,6 +161,12 @@ def merged(
         kept = soft.merge(image).flatten(0, 1)
         image = flat.index_copy(0, rows.kept(), kept).view(image.shape)
     return join_rows(image, text, text_first) if text.shape[1] else image
+
+
+def note_gathered(engine: Engine, key: Key, flat_rows: Tensor, num_rows: int) -> None:
+    """Tell what works inside a place which of `num_rows` rows a sample it will see."""
+    assert engine.call is not None
+    engine.call.gathered[key] = GatheredRows(flat_rows, num_rows)
 
 
 def stream_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:

@@ -10,16 +10,18 @@ class Stats:
 
     Attributes:
         modules_hooked: Attention, feed-forward and block places that are watched.
-        calls_reduced: Calls of them that computed fewer tokens, or none.
+        calls_reduced: Calls of them that computed fewer tokens or hidden values, or none.
         calls_dense: Calls that ran the original code.
-        macs_done: Multiply-accumulates of the whole model as it ran; matching, forecasts and
-            corrections included.
+        macs_done: Multiply-accumulates of the whole model as it ran; matching, forecasts,
+            corrections and partial sums included. FFN-Reuse by element counts what an
+            element-sparse machine does: its time is not saved on this one.
         macs_dense: Multiply-accumulates of the same calls without tenuto.
         matching_macs: The part of `macs_done` that is matching.
         matching_s: Seconds in matching and in attention prediction by the host's clock.
         shift_adds: Additions of shifted operands in attention prediction; they need no multiplier
             and are not in `macs_done`.
-        state_bytes_peak: Most bytes held between module calls: histories, pairs, held keys.
+        state_bytes_peak: Most bytes held between module calls: histories, pairs, held keys,
+            marks.
         dense_reasons: How many of `calls_dense` ran dense for which reason.
     """
 
