@@ -1,7 +1,6 @@
 """A DRAM channel bank by bank: when each read can be served, command after command.
 
-First-ready, first-come scheduling over a queue of 32, open rows, all-bank refresh; addresses map to
-columns first, then bank groups, banks and rows. One command a cycle. Reads only: writes behave alike
+First-ready, first-come scheduling over a queue of 32, open rows, all-bank refresh. One command a cycle. Reads only: writes behave alike
 at this level but for the turn of the bus, which long runs amortize.
 
 It replaces no cycle-level DRAM simulator: a diffusion run moves terabytes. Its use is the table of
@@ -84,17 +83,25 @@ TIMINGS: dict[DramKind, DramTiming] = {
 }  # fmt: skip
 
 
-def read_cycles(timing: DramTiming, addresses: NDArray[np.int64]) -> int:
+def read_cycles(
+    timing: DramTiming, addresses: NDArray[np.int64], *, interleaves_groups: bool = True
+) -> int:
     """Return the cycles from the first request to the last read command.
 
     Args:
         timing: Of the channel.
         addresses: Byte addresses in order of arrival, one a cycle while the queue has room; each is
             one burst of 32 bytes.
+        interleaves_groups: Neighbouring bursts go to different bank groups, so that a run can use
+            the whole bus; else they fill a row first (the mapping of the reference counts). Banks
+            and rows come above in both.
     """
-    burst = addresses // BURST_BYTES
-    burst = burst // (timing.row_bytes // BURST_BYTES)
-    group, rest = burst % timing.num_groups, burst // timing.num_groups
+    burst, bursts_of_row = addresses // BURST_BYTES, timing.row_bytes // BURST_BYTES
+    if interleaves_groups:
+        group, rest = burst % timing.num_groups, burst // timing.num_groups // bursts_of_row
+    else:
+        burst = burst // bursts_of_row
+        group, rest = burst % timing.num_groups, burst // timing.num_groups
     bank = group * timing.banks_per_group + rest % timing.banks_per_group
     row = rest // timing.banks_per_group
     constants = np.array(
