@@ -57,8 +57,7 @@ def main() -> None:
         columns = zip(*[(0.0,) * 4, *rows, (1.0,) * 4], strict=True)
         names = ("density", "columns", "condensed", "merged")
         styles[style] = {
-            name: [round(v, 4) for v in values]
-            for name, values in zip(names, columns, strict=True)
+            name: [round(v, 4) for v in values] for name, values in zip(names, columns, strict=True)
         }
         print(style, styles[style])
     made_by = "benchmarks/packing_table.py with tenuto.golden.conmerge.pack, one mask a density"

@@ -184,7 +184,7 @@ class Chip:
     forecasts: bool = False
     predictor: Predictor | None = None
     reuses_ffn: bool = False
-    compaction: Compaction = Compaction(granularity="none")  # noqa: RUF009 - it is frozen
+    compaction: Compaction = Compaction(granularity="none")
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -197,7 +197,9 @@ class Chip:
             )
         sparse = self.predictor is not None or self.reuses_ffn
         if sparse and isinstance(self.array, SystolicArray):
-            raise ValueError("`array` must be of dot-product units to use masks, got a systolic one")
+            raise ValueError(
+                "`array` must be of dot-product units to use masks, got a systolic one"
+            )
 
     @property
     def macs_per_cycle_of_core(self) -> int:

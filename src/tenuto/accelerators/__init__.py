@@ -1,6 +1,6 @@
 """Cycle-level models of accelerators, and GPUs beside them. Everything here is simulated.
 
-    report = simulate(tenuto.traces.open("run"), load("orbis"))
+report = simulate(tenuto.traces.open("run"), load("orbis"))
 """
 
 from tenuto.accelerators.machines import accelerator_names, load

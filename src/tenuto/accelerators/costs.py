@@ -1,4 +1,4 @@
-"""The table of energies and areas: every constant with its range, status and source, in one file."""
+"""The table of energies and areas: every constant with range, status and source, in one file."""
 
 import json
 from dataclasses import dataclass

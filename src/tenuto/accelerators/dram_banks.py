@@ -1,7 +1,8 @@
 """A DRAM channel bank by bank: when each read can be served, command after command.
 
-First-ready, first-come scheduling over a queue of 32, open rows, all-bank refresh. One command a cycle. Reads only: writes behave alike
-at this level but for the turn of the bus, which long runs amortize.
+First-ready, first-come scheduling over a queue of 32, open rows, all-bank refresh. One command a
+cycle. Reads only: writes behave alike at this level but for the turn of the bus, which long runs
+amortize.
 
 It replaces no cycle-level DRAM simulator: a diffusion run moves terabytes. Its use is the table of
 efficiencies that the fast mode (`tenuto.accelerators.dram`) reads.
@@ -10,9 +11,9 @@ efficiencies that the fast mode (`tenuto.accelerators.dram`) reads.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tenuto.accelerators.compiled import njit
 from tenuto.hardware import DramKind
 
 BURST_BYTES = 32
@@ -78,7 +79,7 @@ TIMINGS: dict[DramKind, DramTiming] = {
         cycle_ns=0.625, burst=2, column_same_group=4, column_other_group=2, activate_to_read=23,
         read_to_precharge=8, precharge=23, row_open=54, row_cycle=76, activate_to_activate=7,
         four_activates=24, refresh=560, refresh_interval=6240, row_bytes=1024,
-        source="HBM2 times in ns (JESD235) at 3.2 Gb/s, one pseudo-channel; not held to a reference",
+        source="HBM2 times in ns (JESD235) at 3.2 Gb/s, a pseudo-channel; not held to a reference",
     ),
 }  # fmt: skip
 

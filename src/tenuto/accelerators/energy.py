@@ -1,4 +1,4 @@
-"""Energy of a run from counted events and the table of costs; leakage counted over the whole time."""
+"""Energy of a run: counted events times the table of costs, and leakage over the whole time."""
 
 from collections.abc import Mapping
 

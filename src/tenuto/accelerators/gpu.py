@@ -21,8 +21,9 @@ _KERNELS = {
     Part.CROSS_LINEAR: 3, Part.CROSS_SCORES: 1, Part.CROSS_VALUES: 0, Part.FFN_UP: 5,
     Part.FFN_DOWN: 3, Part.TEXT_LINEAR: 4, Part.RESIDUAL_BLOCK: 4,
 }  # fmt: skip
-"""Kernels in eager mode with fused attention: the product itself, and the norms, modulations, biases,
-splits, gates and residual additions around it. Assumed by reading a diffusion transformer's block."""
+"""Kernels in eager mode with fused attention: the product itself, and the norms, modulations,
+biases, splits, gates and residual additions around it. Assumed by reading a diffusion
+transformer's block."""
 
 
 def simulate_gpu(trace: Trace, gpu: Gpu) -> CycleReport:
@@ -67,9 +68,7 @@ def _operation_seconds(table: Operations, gpu: Gpu) -> tuple[Floats, Floats, Flo
     rows, columns = table.rows.astype(np.float64), table.columns.astype(np.float64)
     waves = np.ceil(rows / _TILE) * np.ceil(columns / _TILE) * table.count / gpu.num_sms
     filled = rows * columns * table.count / (_TILE**2 * gpu.num_sms)
-    occupied = np.where(
-        gpu.compute_efficiency < 1, filled / np.maximum(np.ceil(waves), 1.0), 1.0
-    )
+    occupied = np.where(gpu.compute_efficiency < 1, filled / np.maximum(np.ceil(waves), 1.0), 1.0)
     peak = np.where(is_linear, gpu.compute_efficiency * occupied, gpu.attention_efficiency)
     product = table.dense_macs / (gpu.macs_per_s * np.maximum(peak, 1e-6))
     is_real = ~np.isin(table.part, OVERHEADS)

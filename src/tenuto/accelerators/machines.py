@@ -45,7 +45,7 @@ def load(name: str | Path) -> Chip | Gpu:
         return _gpu(name, gpus[name.removesuffix(_IDEAL)])
     if name not in accelerator_names():
         raise ValueError(
-            f"`accelerator` must be a .toml file or one of {list(accelerator_names())}, got {name!r}"
+            f"`accelerator` must be a .toml file or of {list(accelerator_names())}, got {name!r}"
         )
     import tomllib
 

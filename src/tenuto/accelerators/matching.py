@@ -1,9 +1,9 @@
 """Cycles of token matching: on the DATM engine, or on the main arrays where there is none.
 
-Stages of the engine (methods of ORBIS-R; every number here is a reconstruction): quantize and buffer a
-window; the symmetric half of its similarities; greedy selection, one candidate's column of gains a
-lane group a cycle; pair writing. The loss histogram is read once at the end. Windows follow one another, so a window costs its
-slowest stage and the first one costs all of them.
+Stages of the engine (methods of ORBIS-R; every number here is a reconstruction): quantize and
+buffer a window; the symmetric half of its similarities; greedy selection, one candidate's column
+of gains a lane group a cycle; pair writing. The loss histogram is read once at the end. Windows
+follow one another, so a window costs its slowest stage and the first one costs all of them.
 """
 
 import numpy as np

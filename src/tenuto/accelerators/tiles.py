@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from tenuto.accelerators.compiled import njit
 from tenuto.traces.schema import BLOCK_ROWS, Tiles, Trace
 
 Floats = NDArray[np.float64]
@@ -37,7 +37,7 @@ def tile_sums(trace: Trace, num_cores: int) -> TileSums:
     sums = np.zeros((7, length))
     imbalance = np.ones(length)
     if len(tiles):
-        _add(*_columns(tiles), num_cores, BLOCK_ROWS, sums, imbalance)
+        _add(_columns(tiles), num_cores, BLOCK_ROWS, sums, imbalance)
     names = (
         "kept_rows", "needed_rows", "live_elements", "live_columns", "condensed_tiles",
         "merged_tiles", "blocks",
@@ -58,10 +58,8 @@ def _columns(tiles: Tiles) -> tuple[NDArray[np.integer], ...]:
 
 
 @njit(cache=True)
-def _add(  # noqa: PLR0913 - one array a column  # pragma: no cover - compiled
-    operation, kept, needed, elements, columns, condensed, merged,
-    num_cores, block_rows, sums, imbalance,
-):  # fmt: skip
+def _add(columns_of_tiles, num_cores, block_rows, sums, imbalance):
+    operation, kept, needed, elements, columns, condensed, merged = columns_of_tiles
     loads = np.zeros(num_cores)
     start = 0
     total = len(operation)

@@ -24,8 +24,8 @@ CAUSES = (
     "array_busy", "array_underfilled", "array_imbalance", "array_matching", "stall_dram",
     "stall_vector", "stall_restore", "stall_prediction", "stall_compaction", "stall_matching",
 )  # fmt: skip
-"""Where cycles go. The first four are the arrays' own: work that counts; edges, fill and partly filled
-tiles; waiting for the busiest core; matching that they do themselves."""
+"""Where cycles go. The first four are the arrays' own: work that counts; edges, fill and partly
+filled tiles; waiting for the busiest core; matching that they do themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +120,23 @@ def _array_cycles(work: Work, chip: Chip) -> Floats:
 def _vector_work(work: Work) -> tuple[Floats, Floats]:
     """(elementwise operations, exponentials) of each operation.
 
-    A score takes one exponential and two elementwise steps (maximum and sum); a hidden element one
+    A score takes one exponential and two elementwise steps (maximum and sum), half of them while the
+    scores are made and half while they weigh the values; a hidden element one
     activation; norms, gates and residuals take five a channel, booked on the layers that end a
     residual branch; a restored value one step for each stored output and two for the correction.
     """
     outputs = work.rows * work.columns * work.count
     is_scores = np.isin(work.part, (Part.SCORES, Part.CROSS_SCORES))
+    is_values = np.isin(work.part, (Part.VALUES, Part.CROSS_VALUES))
+    keys = np.where(is_scores, work.columns, np.where(is_values, work.inner, 0.0))
+    scores = work.rows * work.count * keys * work.density / 2
     ends_branch = np.isin(work.part, (Part.PROJECTION, Part.FFN_DOWN, Part.RESIDUAL_BLOCK))
-    elements = np.where(is_scores, 2 * outputs * work.density, 0.0)
+    elements = 2 * scores
     elements += np.where(work.part == Part.FFN_UP, outputs * work.density, 0.0)
     elements += np.where(ends_branch, 5 * outputs, 0.0)
     forecast = (work.part == Part.RESTORE) & (work.inner > 0)
     elements += np.where(forecast, outputs * (work.inner + 2), 0.0)
-    return elements, np.where(is_scores, outputs * work.density, 0.0)
+    return elements, scores
 
 
 def _dram_cycles(traffic: Traffic, chip: Chip) -> Floats:

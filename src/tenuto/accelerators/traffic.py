@@ -1,9 +1,9 @@
 """Bytes between DRAM and chip, operation by operation, from sizes and the SRAM's capacity.
 
-Half of the SRAM holds what is used while the other half fills. Rules, per product: an input or output
-of at most a quarter of the SRAM stays on the chip; when neither factor fits in half of it, the
-cheaper of the two loop orders is taken; scores never leave the chip, keys and values are read again
-for every half SRAM of queries; a model whose weights fit in half of it is read once a run.
+Half of the SRAM holds what is used while the other half fills. Rules, per product: an input or
+output of at most a quarter of the SRAM stays on the chip; when neither factor fits in half of it,
+the cheaper of the two loop orders is taken; scores never leave the chip, keys and values are read
+again for every half SRAM of queries; a model whose weights fit in half of it is read once a run.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from tenuto.traces.schema import Manifest, Operations, Part, Tiles, Trace
 
 if TYPE_CHECKING:
     from tenuto.traces.scaled import scaled_trace
-    from tenuto.traces.store import open_trace as open  # noqa: A004 - the fixed public name
+    from tenuto.traces.store import open_trace as open
     from tenuto.traces.store import save
     from tenuto.traces.writer import TraceWriter
 

@@ -1,4 +1,4 @@
-"""Which techniques a scaled trace assumes to have been on. Neutral fields: everything is computed."""
+"""Which techniques a scaled trace assumes. Neutral fields: everything is computed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +14,8 @@ class Recipe:
         token_scale: Times the workload's token ratio; 0 reduces no token.
         is_matched_by_datm: Partners by facility location in windows, else by strided bipartite
             matching over all tokens, as token reduction before ORBIS.
+        matches_every_step: Partners are found anew at each step for the next one (ORBIS), else only
+            where all tokens are computed, and kept (DiTo).
         refresh: Every this many steps all tokens are computed.
         reuses_ffn: FFN-Reuse at the workload's sparsity and interval.
         predicts_scores: Eager prediction at the workload's keep ratio, where that is below 1.
@@ -25,6 +27,7 @@ class Recipe:
 
     token_scale: float = 0.0
     is_matched_by_datm: bool = True
+    matches_every_step: bool = False
     refresh: int = 5
     reuses_ffn: bool = False
     predicts_scores: bool = False
@@ -59,13 +62,14 @@ AsymRnR's own schedules remove 19 to 29 % of attention work, 0.45 of our ratio 0
 
 RECIPES = {
     "dense": Recipe(),
-    "input-guided": Recipe(token_scale=_INPUT_GUIDED, is_matched_by_datm=False, refresh=10**9),
-    "orbis": Recipe(token_scale=1.0),
+    "input-guided": Recipe(
+        token_scale=_INPUT_GUIDED, is_matched_by_datm=False, matches_every_step=True, refresh=10**9
+    ),
+    "output-guided": Recipe(token_scale=1.0, is_matched_by_datm=False, matches_every_step=True),
+    "orbis": Recipe(token_scale=1.0, matches_every_step=True),
     "ffn-reuse": Recipe(reuses_ffn=True),
     "eager": Recipe(predicts_scores=True),
     "exion": Recipe(reuses_ffn=True, predicts_scores=True),
     "composed": Recipe(token_scale=1.0, reuses_ffn=True, predicts_scores=True),
-    "forecast": Recipe(
-        token_scale=1.0, reuses_ffn=True, predicts_scores=True, forecast_interval=2
-    ),
+    "forecast": Recipe(token_scale=1.0, reuses_ffn=True, predicts_scores=True, forecast_interval=2),
 }

@@ -150,9 +150,7 @@ class _Builder:
             "kept_rows": kept.astype(np.uint16),
             "needed_rows": needed.astype(np.uint16),
             "live_elements": np.rint(needed * width * row.count * density).astype(np.uint32),
-            "live_columns": np.rint(blocks * width * row.count * shares.columns).astype(
-                np.uint32
-            ),
+            "live_columns": np.rint(blocks * width * row.count * shares.columns).astype(np.uint32),
             "condensed_tiles": condensed.astype(np.uint32),
             "merged_tiles": np.minimum(condensed, np.ceil(tiles * shares.merged)).astype(np.uint32),
         }
@@ -275,7 +273,8 @@ def _reduction(
     window = min(MATCH_WINDOW, group.tokens)
     if not recipe.is_matched_by_datm:
         window = max(1, group.tokens // 8)
-    yield _Planned(part=Part.MATCH, rows=tokens, inner=group.channels, columns=window)
+    if recipe.matches_every_step or not ratio:
+        yield _Planned(part=Part.MATCH, rows=tokens, inner=group.channels, columns=window)
     if ratio:
         yield _Planned(part=Part.RESTORE, rows=round(tokens * ratio), inner=0,
                        columns=group.channels)  # fmt: skip
@@ -309,5 +308,3 @@ def _feed_forward(
     else:
         yield dense[Part.FFN_UP]
         yield dense[Part.FFN_DOWN]
-
-

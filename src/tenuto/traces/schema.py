@@ -205,7 +205,9 @@ class Trace:
     def _tile_problems(self) -> dict[str, bool]:
         tiles, table = self.tiles, self.operations
         if len(tiles) == 0:
-            return {"`tiles_of` must name an operation with tiles": bool(np.any(table.tiles_of >= 0))}
+            return {
+                "`tiles_of` must name an operation with tiles": bool(np.any(table.tiles_of >= 0))
+            }
         order = np.diff(tiles.operation)
         if bool(np.any(order < 0)) or tiles.operation[0] < 0 or tiles.operation[-1] >= len(table):
             return {"tiles must be sorted by operations that exist": True}

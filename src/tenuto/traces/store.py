@@ -18,7 +18,8 @@ def open_trace(folder: Path | str) -> Trace:
     """Read a trace.
 
     Raises:
-        TraceFormatError: The folder is no finished trace, is of another schema version, or a file is
+        TraceFormatError: The folder is no finished trace, is of another schema version, or a file
+        is
             missing, truncated, altered or inconsistent.
     """
     folder = Path(folder)

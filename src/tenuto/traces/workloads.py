@@ -1,6 +1,6 @@
 """Published workloads: shapes from public model configurations, one record each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tenuto.traces.unets import Convolution, Level, unet_blocks, unet_convolutions
@@ -120,12 +120,14 @@ def _spatio_temporal(levels: tuple[Level, ...]) -> tuple[BlockGroup, ...]:
     groups: list[BlockGroup] = []
     for count, level in unet_blocks(levels):
         width = level.channels
-        sizes = {"channels": width, "ffn_channels": 4 * width, "ffn_gates": 2, "heads": width // 64}
-        groups += [
-            BlockGroup(num_blocks=count, tokens=level.pixels, sequences=_FRAMES, text="cross",
-                       text_tokens=77, **sizes),
-            BlockGroup(num_blocks=count, tokens=_FRAMES, sequences=level.pixels, **sizes),
-        ]  # fmt: skip
+        temporal = BlockGroup(
+            num_blocks=count, tokens=_FRAMES, channels=width, heads=width // 64,
+            ffn_channels=4 * width, ffn_gates=2, sequences=level.pixels,
+        )  # fmt: skip
+        spatial = replace(
+            temporal, tokens=level.pixels, sequences=_FRAMES, text="cross", text_tokens=77
+        )
+        groups += [spatial, temporal]
     return tuple(groups)
 
 

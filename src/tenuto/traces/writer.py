@@ -1,7 +1,7 @@
 """Writes a trace while it is made: row groups go to disk as they fill, the manifest comes last.
 
-What a recorder holds in memory is one row group. A folder without a manifest is an unfinished trace,
-so a killed recorder leaves nothing that could be taken for a run.
+What a recorder holds in memory is one row group. A folder without a manifest is an unfinished
+trace, so a killed recorder leaves nothing that could be taken for a run.
 """
 
 import hashlib
@@ -81,7 +81,10 @@ class TraceWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         if kind is None:
             self._finish()
@@ -147,7 +150,7 @@ class TraceWriter:
                 self._flush(table)
             self._files[table].close()
         if self._samples:
-            np.savez_compressed(self._folder / SAMPLES, **self._samples)
+            np.savez_compressed(self._folder / SAMPLES, allow_pickle=False, **self._samples)
         present = [f"{table}.parquet" for table in TABLES] + [SAMPLES] * bool(self._samples)
         content = {
             "schema": SCHEMA_VERSION,
