@@ -35,9 +35,19 @@ def systolic_cycles(
 ) -> Floats:
     """Cycles of `count` products shared by `num_cores` arrays, each in its best dataflow.
 
-    Products go to cores whole while there are enough; then a product's rows are split, then its
-    columns. Empty products take no cycle.
+    The better of two mappings: products go to cores whole while there are enough, or each is split
+    over all cores. A product is split by rows, then by columns. Empty products take no cycle.
     """
+    together = _shared(array, num_cores, m, n, k, count)
+    in_turn = count * _shared(array, num_cores, m, n, k, np.ones_like(count))
+    is_empty = (m <= 0) | (n <= 0) | (k <= 0) | (count <= 0)
+    return np.where(is_empty, 0.0, np.minimum(together, in_turn))
+
+
+def _shared(
+    array: SystolicArray, num_cores: int, m: Floats, n: Floats, k: Floats, count: Floats
+) -> Floats:
+    """Cycles with as many products at once as there are, up to one a core."""
     groups = np.clip(np.minimum(count, num_cores), 1, None)
     cores_of_one = np.floor(num_cores / groups)
     row_cores = np.clip(np.minimum(cores_of_one, np.ceil(m / array.pe_rows)), 1, None)
@@ -52,8 +62,7 @@ def systolic_cycles(
             input_stationary_cycles(array, own_m, own_n, k),
         ]
     )
-    is_empty = (m <= 0) | (n <= 0) | (k <= 0) | (count <= 0)
-    return np.where(is_empty, 0.0, best * np.ceil(count / groups))
+    return best * np.ceil(count / groups)
 
 
 def dot_product_cycles(

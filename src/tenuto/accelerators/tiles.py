@@ -17,8 +17,9 @@ class TileSums:
 
     Attributes:
         blocks: Blocks of 16 needed rows.
-        imbalance: Load of the busiest core over the mean, when tiles go to cores in turn; 1 where
-            an operation has fewer tiles than there are cores: it is split by columns then.
+        imbalance: Load of the busiest core over the mean, when blocks go to cores in turn (those of
+            a tile are taken as equal); 1 where an operation has fewer blocks than there are cores:
+            it is split by columns then.
     """
 
     kept_rows: Floats
@@ -76,9 +77,11 @@ def _add(columns_of_tiles, num_cores, block_rows, sums, imbalance):
             sums[4, index] += condensed[end]
             sums[5, index] += merged[end]
             sums[6, index] += (needed[end] + block_rows - 1) // block_rows
-            loads[turn] += merged[end]
-            turn = turn + 1 if turn + 1 < num_cores else 0
+            blocks = (needed[end] + block_rows - 1) // block_rows
+            for _ in range(blocks):
+                loads[turn] += merged[end] / blocks
+                turn = turn + 1 if turn + 1 < num_cores else 0
             end += 1
-        if end - start >= num_cores and sums[5, index] > 0:
+        if sums[6, index] >= num_cores and sums[5, index] > 0:
             imbalance[index] = loads.max() * num_cores / sums[5, index]
         start = end

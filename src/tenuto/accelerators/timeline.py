@@ -120,10 +120,10 @@ def _array_cycles(work: Work, chip: Chip) -> Floats:
 def _vector_work(work: Work) -> tuple[Floats, Floats]:
     """(elementwise operations, exponentials) of each operation.
 
-    A score takes one exponential and two elementwise steps (maximum and sum), half of them while the
-    scores are made and half while they weigh the values; a hidden element one
-    activation; norms, gates and residuals take five a channel, booked on the layers that end a
-    residual branch; a restored value one step for each stored output and two for the correction.
+    A score takes one exponential and two elementwise steps (maximum and sum), half of them while
+    the scores are made and half while they weigh the values. A hidden element takes one
+    activation. Norms, gates and residuals take five steps a channel, booked on the layers that end
+    a residual branch; a restored value one for each stored output and two for the correction.
     """
     outputs = work.rows * work.columns * work.count
     is_scores = np.isin(work.part, (Part.SCORES, Part.CROSS_SCORES))

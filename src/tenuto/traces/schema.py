@@ -179,10 +179,10 @@ class Trace:
             lengths = {len(getattr(table, field.name)) for field in fields(table)}
             if len(lengths) > 1:
                 raise TraceFormatError(f"columns of `{name}` must have one length, got {lengths}")
-        problems = {**self._operation_problems(), **self._tile_problems()}
-        for rule, broken in problems.items():
-            if broken:
-                raise TraceFormatError(f"the trace is inconsistent: {rule}")
+        for problems in (self._operation_problems, self._tile_problems):
+            for rule, is_broken in problems().items():
+                if is_broken:
+                    raise TraceFormatError(f"the trace is inconsistent: {rule}")
 
     def _operation_problems(self) -> dict[str, bool]:
         table = self.operations
