@@ -156,6 +156,8 @@ class Chip:
         operand_bits: Of weights and activations in the arrays and memories.
         is_floating: Floating-point multipliers (they cost more); else integer ones.
         node_nm: Process, for energy and area.
+        issue_cycles: Before each operation: descriptors, synchronization of the cores, the first
+            access to memory. Assumed: 100 ns at 800 MHz, one DRAM latency.
         sram: Of the whole chip, local memories included.
         dram: Off-chip memory.
         vector: Special-function units of the whole chip.
@@ -176,6 +178,7 @@ class Chip:
     operand_bits: int
     is_floating: bool = False
     node_nm: int
+    issue_cycles: int = 80
     sram: Sram
     dram: Dram
     vector: VectorUnit
@@ -217,7 +220,8 @@ class Gpu:
     """A GPU as a roofline with efficiencies. Rates are dense; sparse peaks appear nowhere.
 
     Attributes:
-        macs_per_s: Half the dense tensor FLOP/s of half precision.
+        macs_per_s: Half the dense FLOP/s: of the tensor units in half precision, or of single
+            precision.
         bytes_per_s: Peak of the memory.
         num_sms: Streaming multiprocessors; tiles of 128 x 128 fill them in waves.
         launch_s: Between dependent kernels, eager mode.
@@ -226,6 +230,7 @@ class Gpu:
         memory_efficiency: Of elementwise kernels.
         idle_w, board_w: Power doing nothing, and at the limit.
         die_mm2: Of the whole die.
+        element_bytes: Of weights and activations.
     """
 
     name: str
@@ -239,6 +244,7 @@ class Gpu:
     idle_w: float
     board_w: float
     die_mm2: float
+    element_bytes: int = 2
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -13,7 +13,6 @@ from tenuto.hardware import Gpu
 from tenuto.traces.schema import OVERHEADS, Operations, Part, Trace
 
 Floats = NDArray[np.float64]
-_ELEMENT_BYTES = 2
 _TILE = 128
 """Side of an output tile of a library's matrix product; whole tiles go to multiprocessors."""
 _KERNELS = {
@@ -47,7 +46,7 @@ def simulate_gpu(trace: Trace, gpu: Gpu) -> CycleReport:
         else (),
         cycles=total * 1e9, seconds=total, energy_j=sum(energy.values()), area_mm2=gpu.die_mm2,
         macs=trace.dense_macs, dense_macs=trace.dense_macs,
-        dram_bytes=float(_bytes(table).sum()),
+        dram_bytes=float(_bytes(table, gpu).sum()),
         breakdowns={
             "cycles": {name: 1e9 * value for name, value in causes.items()},
             "energy_j": energy,
@@ -72,14 +71,14 @@ def _operation_seconds(table: Operations, gpu: Gpu) -> tuple[Floats, Floats, Flo
     peak = np.where(is_linear, gpu.compute_efficiency * occupied, gpu.attention_efficiency)
     product = table.dense_macs / (gpu.macs_per_s * np.maximum(peak, 1e-6))
     is_real = ~np.isin(table.part, OVERHEADS)
-    moved = np.where(is_real, _bytes(table) / (gpu.bytes_per_s * gpu.memory_efficiency), 0.0)
+    moved = np.where(is_real, _bytes(table, gpu) / (gpu.bytes_per_s * gpu.memory_efficiency), 0.0)
     kernels = np.zeros(len(table))
     for part, number in _KERNELS.items():
         kernels[table.part == part] = number
     return product, moved, kernels * gpu.launch_s
 
 
-def _bytes(table: Operations) -> Floats:
+def _bytes(table: Operations, gpu: Gpu) -> Floats:
     """Factors and result of a linear layer, five passes of elementwise work; attention is fused."""
     rows, inner, columns = (
         getattr(table, name).astype(np.float64) for name in ("rows", "inner", "columns")
@@ -90,4 +89,4 @@ def _bytes(table: Operations) -> Floats:
     moved = np.where(np.isin(table.part, LINEAR), linear, 0.0)
     moved += np.where(np.isin(table.part, (Part.SCORES, Part.CROSS_SCORES)), scores, 0.0)
     moved += np.where(np.isin(table.part, (Part.VALUES, Part.CROSS_VALUES)), values, 0.0)
-    return moved * _ELEMENT_BYTES
+    return moved * gpu.element_bytes

@@ -11,6 +11,7 @@ from tenuto.config import from_dict, from_toml
 from tenuto.hardware import Chip, Gpu
 
 _IDEAL = "-roofline"
+_SINGLE = "-fp32"
 
 
 @cache
@@ -20,7 +21,9 @@ def _gpu_table() -> dict[str, Any]:
 
 
 def accelerator_names() -> tuple[str, ...]:
-    """Return the names that `load` knows; each GPU also with ``-roofline`` after its name."""
+    """Return the names that `load` knows; each GPU also with ``-roofline`` or
+    ``-fp32`` after its name.
+    """
     folder = files("tenuto.accelerators") / "presets"
     chips = sorted(Path(entry.name).stem for entry in folder.iterdir())
     return (*chips, *_gpu_table()["gpus"])
@@ -31,7 +34,7 @@ def load(name: str | Path) -> Chip | Gpu:
 
     Args:
         name: One of `accelerator_names`, a GPU's with ``-roofline`` (efficiencies 1, no
-            overheads), or a TOML file of a `Chip`'s fields.
+            overheads) or ``-fp32`` (single precision without tensor units), or a TOML file of a `Chip`'s fields.
 
     Raises:
         ValueError: The name is unknown, or a file's key, value or combination is impossible.
@@ -41,8 +44,9 @@ def load(name: str | Path) -> Chip | Gpu:
         return from_toml(Chip, name)
     name = str(name)
     gpus = _gpu_table()["gpus"]
-    if name.removesuffix(_IDEAL) in gpus:
-        return _gpu(name, gpus[name.removesuffix(_IDEAL)])
+    plain = name.removesuffix(_IDEAL).removesuffix(_SINGLE)
+    if plain in gpus:
+        return _gpu(name, gpus[plain])
     if name not in accelerator_names():
         raise ValueError(
             f"`accelerator` must be a .toml file or of {list(accelerator_names())}, got {name!r}"
@@ -55,8 +59,10 @@ def load(name: str | Path) -> Chip | Gpu:
 
 def _gpu(name: str, row: dict[str, Any]) -> Gpu:
     sources = tuple(f"{what}: {source}" for what, source in _gpu_table()["sources"].items())
-    gpu = from_dict(Gpu, {"name": name, **row}, name)
-    gpu = replace(gpu, sources=sources)
+    fields = {key: value for key, value in row.items() if key != "fp32_macs_per_s"}
+    gpu = replace(from_dict(Gpu, {"name": name, **fields}, name), sources=sources)
+    if name.endswith(_SINGLE):
+        return replace(gpu, macs_per_s=row["fp32_macs_per_s"], element_bytes=4)
     if not name.endswith(_IDEAL):
         return gpu
     return replace(

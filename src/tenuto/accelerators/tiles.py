@@ -1,6 +1,7 @@
 """Adds up the tiles of each operation in one pass (numba), and finds its most loaded core."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from tenuto.accelerators.compiled import njit
 from tenuto.traces.schema import BLOCK_ROWS, Tiles, Trace
 
 Floats = NDArray[np.float64]
+Granularity = Literal["none", "column", "merged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +19,9 @@ class TileSums:
 
     Attributes:
         blocks: Blocks of 16 needed rows.
-        imbalance: Load of the busiest core over the mean, when blocks go to cores in turn (those of
-            a tile are taken as equal); 1 where an operation has fewer blocks than there are cores:
-            it is split by columns then.
+        imbalance: Load of the busiest core over the mean. Blocks of 16 rows go to cores in turn, each
+            in so many column parts that a core gets `UNITS_A_CORE` or more; the blocks of a tile
+            are taken as equal.
     """
 
     kept_rows: Floats
@@ -32,13 +34,24 @@ class TileSums:
     imbalance: Floats
 
 
-def tile_sums(trace: Trace, num_cores: int) -> TileSums:
-    """Sum the tiles of each operation; zeros where it has none."""
-    tiles, length = trace.tiles, len(trace.operations)
+UNITS_A_CORE = 4
+
+
+def tile_sums(trace: Trace, num_cores: int, granularity: Granularity) -> TileSums:
+    """Sum the tiles of each operation; zeros where it has none.
+
+    Args:
+        trace: Whose tiles.
+        num_cores: That share an operation.
+        granularity: Of the compaction; it decides what a core's load is.
+    """
+    length = len(trace.operations)
     sums = np.zeros((7, length))
     imbalance = np.ones(length)
-    if len(tiles):
-        _add(_columns(tiles), num_cores, BLOCK_ROWS, sums, imbalance)
+    if len(trace.tiles):
+        columns = _columns(trace.tiles)
+        load = {"none": 2, "column": 5, "merged": 6}[granularity]
+        _add(columns, columns[load], num_cores, BLOCK_ROWS, sums, imbalance)
     names = (
         "kept_rows", "needed_rows", "live_elements", "live_columns", "condensed_tiles",
         "merged_tiles", "blocks",
@@ -47,27 +60,20 @@ def tile_sums(trace: Trace, num_cores: int) -> TileSums:
 
 
 def _columns(tiles: Tiles) -> tuple[NDArray[np.integer], ...]:
-    return (
-        np.ascontiguousarray(tiles.operation, np.int32),
-        np.ascontiguousarray(tiles.kept_rows, np.uint16),
-        np.ascontiguousarray(tiles.needed_rows, np.uint16),
-        np.ascontiguousarray(tiles.live_elements, np.uint32),
-        np.ascontiguousarray(tiles.live_columns, np.uint32),
-        np.ascontiguousarray(tiles.condensed_tiles, np.uint32),
-        np.ascontiguousarray(tiles.merged_tiles, np.uint32),
-    )
+    names = (
+        ("operation", np.int32), ("kept_rows", np.uint16), ("needed_rows", np.uint16),
+        ("live_elements", np.uint32), ("live_columns", np.uint32), ("condensed_tiles", np.uint32),
+        ("merged_tiles", np.uint32),
+    )  # fmt: skip
+    return tuple(np.ascontiguousarray(getattr(tiles, name), kind) for name, kind in names)
 
 
 @njit(cache=True)
-def _add(columns_of_tiles, num_cores, block_rows, sums, imbalance):
+def _add(columns_of_tiles, load, num_cores, block_rows, sums, imbalance):
     operation, kept, needed, elements, columns, condensed, merged = columns_of_tiles
-    loads = np.zeros(num_cores)
-    start = 0
-    total = len(operation)
+    start, total = 0, len(operation)
     while start < total:
         index = operation[start]
-        loads[:] = 0.0
-        turn = 0
         end = start
         while end < total and operation[end] == index:
             sums[0, index] += kept[end]
@@ -77,11 +83,22 @@ def _add(columns_of_tiles, num_cores, block_rows, sums, imbalance):
             sums[4, index] += condensed[end]
             sums[5, index] += merged[end]
             sums[6, index] += (needed[end] + block_rows - 1) // block_rows
-            blocks = (needed[end] + block_rows - 1) // block_rows
-            for _ in range(blocks):
-                loads[turn] += merged[end] / blocks
-                turn = turn + 1 if turn + 1 < num_cores else 0
             end += 1
-        if sums[6, index] >= num_cores and sums[5, index] > 0:
-            imbalance[index] = loads.max() * num_cores / sums[5, index]
+        parts = max(1, np.ceil(UNITS_A_CORE * num_cores / max(sums[6, index], 1.0)))
+        imbalance[index] = _busiest(
+            needed[start:end], load[start:end], int(parts), num_cores, block_rows
+        )
         start = end
+
+
+@njit(cache=True)
+def _busiest(needed, load, parts, num_cores, block_rows):
+    loads = np.zeros(num_cores)
+    turn = 0
+    for tile in range(len(load)):
+        blocks = (needed[tile] + block_rows - 1) // block_rows
+        for _ in range(blocks * parts):
+            loads[turn] += load[tile] / (blocks * parts)
+            turn = turn + 1 if turn + 1 < num_cores else 0
+    mean = loads.sum() / num_cores
+    return loads.max() / mean if mean > 0 else 1.0

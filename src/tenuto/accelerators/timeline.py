@@ -21,11 +21,15 @@ from tenuto.traces.schema import ATTENTION_CORES, Operations, Part
 
 Floats = NDArray[np.float64]
 CAUSES = (
-    "array_busy", "array_underfilled", "array_imbalance", "array_matching", "stall_dram",
+    "array_busy", "array_underfilled", "array_imbalance", "array_matching", "issue", "stall_dram",
     "stall_vector", "stall_restore", "stall_prediction", "stall_compaction", "stall_matching",
 )  # fmt: skip
 """Where cycles go. The first four are the arrays' own: work that counts; edges, fill and partly
-filled tiles; waiting for the busiest core; matching that they do themselves."""
+filled tiles; waiting for the busiest core; matching that they do themselves. Before each operation
+comes its issue."""
+
+_BESIDE = (Part.MATCH, Part.PREDICT_PROJECTION, Part.PREDICT_SCORES)
+"""Issued to units of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +68,10 @@ def timeline_of(table: Operations, work: Work, traffic: Traffic, chip: Chip) -> 
     )
     dram = _dram_cycles(traffic, chip)
     own = array + in_arrays
-    total = np.maximum.reduce([own, vector, dram])
-    stall = total - own
+    stall = np.maximum.reduce([own, vector, dram]) - own
+    issue = np.where(work.rows > 0, float(chip.issue_cycles), 0.0)
+    issue[np.isin(work.part, _BESIDE)] = 0.0
+    total = own + stall + issue
     waits_dram = (dram >= vector) & (stall > 0)
     is_restore = np.isin(work.part, (Part.RESTORE, Part.REMEMBER))
     busy = work.macs / chip.macs_per_cycle
@@ -76,6 +82,7 @@ def timeline_of(table: Operations, work: Work, traffic: Traffic, chip: Chip) -> 
         "array_underfilled": (balanced - busy).sum(),
         "array_imbalance": (array - balanced).sum(),
         "array_matching": in_arrays.sum(),
+        "issue": issue.sum(),
         "stall_dram": stall[waits_dram & ~is_restore].sum(),
         "stall_vector": stall[~waits_dram & ~is_restore].sum(),
         "stall_restore": stall[is_restore].sum(),

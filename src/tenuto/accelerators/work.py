@@ -59,7 +59,7 @@ def uses_tokens(trace: Trace, chip: Chip) -> bool:
 def work_of(trace: Trace, chip: Chip) -> Work:
     """Apply what the machine can use to every operation."""
     table = trace.operations
-    own = tile_sums(trace, chip.num_cores)
+    own = tile_sums(trace, chip.num_cores, chip.compaction.granularity)
     sums = _followed(own, table.tiles_of)
     part = table.part
     has_tiles = table.tiles_of >= 0
@@ -91,7 +91,7 @@ def work_of(trace: Trace, chip: Chip) -> Work:
         condensed_share=share(sums.condensed_tiles, tiles),
         merged_share=share(sums.merged_tiles, tiles),
         macs=np.where(np.isin(part, OVERHEADS), 0.0, macs),
-        imbalance=np.where(skips, sums.imbalance, 1.0),
+        imbalance=np.where(skips & (chip.compaction.granularity != "none"), sums.imbalance, 1.0),
     )  # fmt: skip
 
 
