@@ -20,7 +20,6 @@ from tenuto.traces.schema import Trace
 WORKLOADS = ("dit", "stable-diffusion", "flux-1024", "cogvideox-2b")
 MIB = 2**20
 CHOICES: dict[str, tuple[int, ...]] = {
-    "num_cores": (8, 12, 16, 20, 22, 24, 26, 28, 30, 32, 36, 40, 48, 56, 64, 80, 96, 112, 128),
     "sram.capacity_bytes": tuple(size * MIB for size in (8, 16, 24, 32, 48, 64, 96, 128)),
     "vector.elements_per_cycle": (512, 1024, 1536, 2048, 3072, 4096, 6144, 8192),
     "vector.exponentials_per_cycle": (256, 512, 768, 1024, 1536, 2048, 3072, 4096),
@@ -28,7 +27,15 @@ CHOICES: dict[str, tuple[int, ...]] = {
     "matcher.gain_lanes": (256, 512, 1024, 2048, 4096, 8192),
     "predictor.macs_per_cycle": (49152, 98304, 147456, 196608, 294912, 393216, 786432),
     "compaction.columns_per_cycle": (64, 128, 256, 384, 512, 1024, 2048),
+    "num_cores": (8, 12, 16, 20, 22, 24, 26, 28, 30, 32, 36, 40, 48, 56, 64, 80, 96, 112, 128),
 }
+START = {
+    "sram.capacity_bytes": 24 * MIB, "vector.elements_per_cycle": 1024,
+    "vector.exponentials_per_cycle": 512, "matcher.macs_per_cycle": 2048,
+    "matcher.gain_lanes": 2048, "predictor.macs_per_cycle": 98304,
+    "compaction.columns_per_cycle": 128, "num_cores": 16,
+}  # fmt: skip
+"""Within both budgets; cores come last, so that they take what the other units leave."""
 BUDGETS = {"exion24": ("gddr6", 960e9), "a100": ("hbm2e", 2039e9)}
 
 
@@ -43,7 +50,7 @@ def score(chip: Chip, traces: list[Trace], area_mm2: float, power_w: float) -> f
 
 def descend(start: Chip, traces: list[Trace], area_mm2: float, power_w: float) -> Mapping[str, int]:
     """Improve one field after the other until none helps."""
-    best: dict[str, int] = {name: values[0] for name, values in CHOICES.items()}
+    best = dict(START)
     lowest = score(changed(start, best), traces, area_mm2, power_w)
     improved = True
     while improved:

@@ -104,8 +104,10 @@ def h3() -> None:
             single = simulate(scaled_trace(name, "dense"), f"{gpu}-fp32")
             report = simulate(scaled_trace(name, "exion"), machine)
             times = ideal.seconds / report.seconds
-            print(f"  {machine} {name:<18} / {gpu}{saving(base, report)}   / in fp32"
-                  f"{saving(single, report)}   / roofline{times:7.2f}x {report.mean_power_w:5.1f} W")  # fmt: skip
+            print(
+                f"  {machine} {name:<18} / {gpu}{saving(base, report)}   / in fp32"
+                f"{saving(single, report)}   / roofline{times:7.2f}x {report.mean_power_w:5.1f} W"
+            )
     print("  ladder on exion24, speed-up and energy against its own dense run")
     plain = replace(chip("exion24"), compaction=Compaction(granularity="none"))
     for name in EXION_SEVEN:

@@ -21,8 +21,9 @@ def _gpu_table() -> dict[str, Any]:
 
 
 def accelerator_names() -> tuple[str, ...]:
-    """Return the names that `load` knows; each GPU also with ``-roofline`` or
-    ``-fp32`` after its name.
+    """Return the names that `load` knows.
+
+    A GPU's name is also known with ``-roofline`` or ``-fp32`` after it.
     """
     folder = files("tenuto.accelerators") / "presets"
     chips = sorted(Path(entry.name).stem for entry in folder.iterdir())
@@ -33,8 +34,9 @@ def load(name: str | Path) -> Chip | Gpu:
     """Return a machine.
 
     Args:
-        name: One of `accelerator_names`, a GPU's with ``-roofline`` (efficiencies 1, no
-            overheads) or ``-fp32`` (single precision without tensor units), or a TOML file of a `Chip`'s fields.
+        name: One of `accelerator_names`, a GPU's also with ``-roofline`` (efficiencies 1, no
+            overheads) or ``-fp32`` (single precision without tensor units), or a TOML file of a
+            `Chip`'s fields.
 
     Raises:
         ValueError: The name is unknown, or a file's key, value or combination is impossible.

@@ -41,13 +41,14 @@ class CycleReport:
 
     @property
     def mean_power_w(self) -> float:
-        """Energy over time."""
-        return self.energy_j / self.seconds
+        """Energy over time; 0 for a run without work."""
+        return self.energy_j / self.seconds if self.seconds else 0.0
 
     @property
     def utilisation(self) -> float:
         """Share of the cycles in which the multipliers did work that counts, 0 to 1."""
-        return self.breakdowns["cycles"].get("array_busy", 0.0) / self.cycles
+        busy = self.breakdowns["cycles"].get("array_busy", 0.0)
+        return busy / self.cycles if self.cycles else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with the derived ones."""

@@ -19,9 +19,9 @@ class TileSums:
 
     Attributes:
         blocks: Blocks of 16 needed rows.
-        imbalance: Load of the busiest core over the mean. Blocks of 16 rows go to cores in turn, each
-            in so many column parts that a core gets `UNITS_A_CORE` or more; the blocks of a tile
-            are taken as equal.
+        imbalance: Load of the busiest core over the mean. Blocks of 16 rows go to cores in turn,
+            each in so many column parts that a core gets `UNITS_A_CORE` or more; the blocks of a
+            tile are taken as equal.
     """
 
     kept_rows: Floats

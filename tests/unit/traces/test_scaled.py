@@ -62,8 +62,9 @@ def test_every_workload_and_recipe_is_consistent_and_marked(name: str, recipe: s
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_the_model_does_not_depend_on_what_was_skipped(recipe: str) -> None:
-    assert scaled_trace("dit", recipe).dense_macs == scaled_trace("dit", "dense").dense_macs
+@pytest.mark.parametrize("name", ["dit", "edge", "sd3-1024"])
+def test_the_model_does_not_depend_on_what_was_skipped(name: str, recipe: str) -> None:
+    assert scaled_trace(name, recipe).dense_macs == scaled_trace(name, "dense").dense_macs
 
 
 def test_a_dense_recipe_has_neither_tiles_nor_overheads() -> None:
