@@ -93,12 +93,22 @@ def _add(columns_of_tiles, load, num_cores, block_rows, sums, imbalance):
 
 @njit(cache=True)
 def _busiest(needed, load, parts, num_cores, block_rows):
-    loads = np.zeros(num_cores)
-    turn = 0
+    # A tile's equal units go to cores turn, turn + 1, ...: a step up and a step down of the loads,
+    # which are their running sum over the cores twice around.
+    steps = np.zeros(2 * num_cores)
+    everywhere, turn, total = 0.0, 0, 0.0
     for tile in range(len(load)):
-        blocks = (needed[tile] + block_rows - 1) // block_rows
-        for _ in range(blocks * parts):
-            loads[turn] += load[tile] / (blocks * parts)
-            turn = turn + 1 if turn + 1 < num_cores else 0
-    mean = loads.sum() / num_cores
-    return loads.max() / mean if mean > 0 else 1.0
+        units = ((needed[tile] + block_rows - 1) // block_rows) * parts
+        if units == 0:
+            continue
+        unit = load[tile] / units
+        total += load[tile]
+        rest = units % num_cores
+        everywhere += unit * (units // num_cores)
+        steps[turn] += unit
+        steps[turn + rest] -= unit
+        turn = (turn + rest) % num_cores
+    largest, running = 0.0, np.cumsum(steps)
+    for core in range(num_cores):
+        largest = max(largest, everywhere + running[core] + running[core + num_cores])
+    return largest * num_cores / total if total > 0 else 1.0
