@@ -17,7 +17,7 @@ from tenuto.hardware import Chip
 from tenuto.traces.scaled import scaled_trace
 from tenuto.traces.schema import Trace
 
-WORKLOADS = ("dit", "stable-diffusion", "flux-1024", "cogvideox-2b")
+WORKLOADS = ("mdm", "dit", "stable-diffusion", "flux-1024", "cogvideox-2b")
 MIB = 2**20
 CHOICES: dict[str, tuple[int, ...]] = {
     "sram.capacity_bytes": tuple(size * MIB for size in (8, 16, 24, 32, 48, 64, 96, 128, 192)),
