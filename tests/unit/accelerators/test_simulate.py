@@ -302,9 +302,18 @@ def test_an_unknown_machine_is_answered_with_the_known_ones() -> None:
 
 
 def test_a_packing_that_cannot_be_does_not_beat_the_multipliers() -> None:
-    trace = scaled_trace("dit", "ffn-reuse")
-    tiles = replace(trace.tiles, merged_tiles=np.ones_like(trace.tiles.merged_tiles))
+    one = {"step": 0, "block": 0, "part": Part.FFN_UP, "rows": 128, "inner": 1024, "columns": 4096,
+           "count": 1, "kept_keys": 0, "tiles_of": 0}  # fmt: skip
+    tile = {"operation": 0, "rows": 128, "kept_rows": 128, "needed_rows": 128,
+            "live_elements": 128 * 4096, "live_columns": 8 * 4096, "condensed_tiles": 1,
+            "merged_tiles": 1}  # fmt: skip
+    trace = Trace(
+        Manifest(model="x", kind="recorded", num_steps=1, num_blocks=1, tile_rows=128),
+        Operations(**{name: np.array([int(value)]) for name, value in one.items()}),
+        Tiles(**{name: np.array([value]) for name, value in tile.items()}),
+    )
 
-    report = simulate(replace(trace, tiles=tiles), "exion4")
+    report = simulate(trace, "exion4")
 
+    assert report.cycles >= 128 * 1024 * 4096 / chip("exion4").macs_per_cycle
     assert all(cycles >= 0 for cycles in report.breakdowns["cycles"].values())
