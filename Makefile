@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
-EXTRAS := diffusers,report,eval,fast,bench,dev
+EXTRAS := diffusers,report,eval,fast,hardware,bench,dev
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help

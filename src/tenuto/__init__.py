@@ -12,16 +12,18 @@ from tenuto.errors import (
     AlreadyAcceleratedError,
     CalibrationError,
     CaptionError,
+    HardwareError,
     MissingExtraError,
     NonFiniteError,
     ResultError,
     TenutoError,
+    TraceFormatError,
     UnsupportedModelError,
     WeightsError,
 )
 
 if TYPE_CHECKING:
-    from tenuto import baselines, golden, zoo
+    from tenuto import accelerators, baselines, golden, traces, zoo
     from tenuto.algorithms.dito import DiTo
     from tenuto.algorithms.eager_prediction import EagerPrediction
     from tenuto.algorithms.ffn_reuse import FFNReuse
@@ -42,6 +44,7 @@ __all__ = [  # noqa: RUF022
     "EagerPrediction",
     "FFNReuse",
     "Handle",
+    "HardwareError",
     "MissingExtraError",
     "ModelFamily",
     "NonFiniteError",
@@ -49,13 +52,16 @@ __all__ = [  # noqa: RUF022
     "ResultError",
     "Stats",
     "TenutoError",
+    "TraceFormatError",
     "UnsupportedModelError",
     "WeightsError",
     "__version__",
     "accelerate",
+    "accelerators",
     "baselines",
     "golden",
     "register_family",
+    "traces",
     "zoo",
 ]
 
@@ -71,7 +77,7 @@ _MODULE_OF_NAME = {
     "accelerate": "tenuto.integration.accelerate",
     "register_family": "tenuto.integration.families",
 }
-_SUBPACKAGES = frozenset({"baselines", "golden", "zoo"})
+_SUBPACKAGES = frozenset({"accelerators", "baselines", "golden", "traces", "zoo"})
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenuto import __version__
+from tenuto import __version__, cli_hardware
 from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
 from tenuto.errors import TenutoError
 
@@ -54,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     add_calibrate(_command(commands, "calibrate", _calibrate, "measure a model, choose a schedule",
                             "tenuto calibrate --model emoji-video --steps 40 --method forecast "
                             "--speed 1.5 --out fast.safetensors"))  # fmt: skip
+    cli_hardware.add_simulate(
+        _command(commands, "simulate", cli_hardware.simulate, "a run on an accelerator",
+                 "tenuto simulate hunyuan-video --accelerator orbis --baseline a100"))  # fmt: skip
+    cli_hardware.add_sweep(
+        _command(commands, "sweep", cli_hardware.sweep, "accelerator sizes x traces",
+                 "tenuto sweep design.toml"))  # fmt: skip
     report = _command(commands, "report", _report, "a result folder as one HTML page",
                       "tenuto report demo")  # fmt: skip
     report.add_argument("folder", type=Path, help="result folder of demo or compare")

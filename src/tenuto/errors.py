@@ -10,7 +10,9 @@ Bad argument values are plain ``ValueError`` and ``TypeError``; these are the re
     ├── WeightsError               a weights file is truncated, unsafe or of another model
     ├── CaptionError               a caption word outside the vocabulary (also ValueError)
     ├── MissingExtraError          an optional dependency is not installed (also ImportError)
-    └── ResultError                a result folder is incomplete or of another version
+    ├── ResultError                a result folder is incomplete or of another version
+    ├── TraceFormatError           a trace is incomplete, altered or of another version
+    └── HardwareError              a trace lacks what an accelerator needs, or a sweep cannot run
 """
 
 
@@ -48,3 +50,11 @@ class MissingExtraError(TenutoError, ImportError):
 
 class ResultError(TenutoError):
     """A result folder is incomplete, malformed, or written by another version."""
+
+
+class TraceFormatError(TenutoError):
+    """A trace is incomplete, altered, or written by another version."""
+
+
+class HardwareError(TenutoError):
+    """A trace lacks what an accelerator needs, or a sweep cannot run as asked."""

@@ -22,6 +22,7 @@ def barred_blocks(half_attentions: Mapping[int, nn.Module]) -> dict[int, str]:
 
 
 def is_cached(module: nn.Module) -> bool:
-    """Return whether a hook of diffusers' framework (TaylorSeer, PAB) is on a module itself."""
+    """Return whether a hook that diffusers brings (TaylorSeer, PAB) is on a module itself."""
     registry = module.__dict__.get("_diffusers_hook")
-    return registry is not None and bool(registry.hooks)
+    hooks = () if registry is None else registry.hooks.values()
+    return any(type(hook).__module__.partition(".")[0] == "diffusers" for hook in hooks)

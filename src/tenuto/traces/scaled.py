@@ -1,0 +1,159 @@
+"""Traces of published workloads: real shapes, assumed sparsity, marked as scaled.
+
+Each tile draws its density around the workload's from a beta distribution, so that cores are
+unevenly loaded as they are in runs. Everything is computed from the seed.
+"""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenuto.traces.block_plan import PlannedOperation, plan_block
+from tenuto.traces.masks import occupancy
+from tenuto.traces.recipes import RECIPES, Recipe
+from tenuto.traces.schema import BLOCK_ROWS, Manifest, Operations, Part, Tiles, Trace
+from tenuto.traces.workloads import WORKLOADS, Workload
+
+_CONCENTRATION = 40.0
+"""Of the tiles' densities around their mean (beta distribution). Assumed."""
+
+
+def scaled_trace(
+    name: str, recipe: Recipe | str = "composed", *, seed: int = 0, tile_rows: int = 128
+) -> Trace:
+    """Make the trace of a published workload.
+
+    Args:
+        name: A key of `tenuto.traces.workloads.WORKLOADS`.
+        recipe: What was on: a `Recipe` or a key of `RECIPES`.
+        seed: Of the tiles' densities.
+        tile_rows: Rows of a tile, a multiple of 16.
+
+    Raises:
+        ValueError: Unknown name or recipe.
+    """
+    for what, value, known in (("name", name, WORKLOADS), ("recipe", recipe, RECIPES)):
+        if isinstance(value, str) and value not in known:
+            raise ValueError(f"`{what}` must be one of {sorted(known)}, got {value!r}")
+    workload = WORKLOADS[name]
+    chosen = _applicable(RECIPES[recipe] if isinstance(recipe, str) else recipe, workload)
+    manifest = Manifest(
+        model=name, kind="scaled", num_steps=workload.num_steps,
+        num_blocks=sum(group.num_blocks for group in workload.groups), tile_rows=tile_rows,
+        techniques=chosen.techniques, restoration=chosen.restoration, seed=seed,
+        sources=(workload.source, "sparsity: assumed within the papers' ranges"),
+    )  # fmt: skip
+    builder = _Builder(manifest, np.random.default_rng(seed), chosen)
+    for step in range(workload.num_steps):
+        builder.add_step(step, workload)
+    trace = builder.trace()
+    trace.check()
+    return trace
+
+
+def _applicable(recipe: Recipe, workload: Workload) -> Recipe:
+    """Turn off what the workload's numbers leave nothing to do for."""
+    return replace(
+        recipe,
+        token_scale=recipe.token_scale if workload.token_ratio else 0.0,
+        predicts_scores=recipe.predicts_scores and workload.keep_ratio < 1.0,
+    )
+
+
+class _Builder:
+    """Collects columns, one array a (step, group), and joins them at the end."""
+
+    def __init__(self, manifest: Manifest, rng: np.random.Generator, recipe: Recipe) -> None:
+        self._manifest, self._rng, self._recipe = manifest, rng, recipe
+        self._operations: list[dict[str, NDArray[Any]]] = []
+        self._tiles: list[dict[str, NDArray[Any]]] = []
+        self._num_operations = 0
+
+    def add_step(self, step: int, workload: Workload) -> None:
+        """Append the operations of one denoising step."""
+        first_block = 0
+        for group in workload.groups:
+            planned = list(plan_block(group, workload, self._recipe, step))
+            self._add_blocks(step, first_block, group.num_blocks, planned)
+            first_block += group.num_blocks
+        convolutions = [
+            PlannedOperation(part=Part.RESIDUAL_BLOCK, rows=workload.branches * shape.rows,
+                     inner=shape.inner, columns=shape.columns)
+            for shape in workload.convolutions
+        ]  # fmt: skip
+        if convolutions:
+            self._add_blocks(step, -1, 1, convolutions)
+
+    def _add_blocks(
+        self, step: int, first: int, num_blocks: int, plan: list[PlannedOperation]
+    ) -> None:
+        places = {row.part: index for index, row in enumerate(plan) if row.kept is not None}
+        starts = self._num_operations + len(plan) * np.arange(num_blocks)[:, None]
+        own = [
+            index if row.kept is not None else places.get(row.follows or row.part, -1)
+            for index, row in enumerate(plan)
+        ]
+        tiles_of = np.where(np.array(own) >= 0, starts + np.array(own), -1)
+        columns = {
+            name: np.tile([int(getattr(row, name)) for row in plan], num_blocks)
+            for name in ("part", "rows", "inner", "columns", "count", "kept_keys")
+        }
+        columns["step"] = np.full(num_blocks * len(plan), step)
+        columns["block"] = np.repeat(first + np.arange(num_blocks), len(plan))
+        columns["tiles_of"] = tiles_of.ravel()
+        self._operations.append(columns)
+        tiled = [self._tiles_of(row, starts + index, num_blocks)
+                 for index, row in enumerate(plan) if row.kept is not None]  # fmt: skip
+        if tiled:
+            names = tiled[0].keys()
+            self._tiles.append(
+                {name: np.concatenate([t[name] for t in tiled], axis=1).ravel() for name in names}
+            )
+        self._num_operations += num_blocks * len(plan)
+
+    def _tiles_of(
+        self, row: PlannedOperation, operation: NDArray[Any], num_blocks: int
+    ) -> dict[str, NDArray[Any]]:
+        """Tiles of one operation in every block: arrays of (blocks, tiles)."""
+        size = self._manifest.tile_rows
+        rows = np.full(-(-row.rows // size), size)
+        rows[-1] = row.rows - size * (len(rows) - 1)
+        shape = (num_blocks, len(rows))
+        kept = np.minimum(rows, np.rint(rows * self._around(row.kept or 0.0, shape)))
+        needed = np.rint(kept * row.needed)
+        density = self._around(row.density, shape)
+        blocks = np.ceil(needed / BLOCK_ROWS)
+        shares = occupancy(density, self._recipe.style)
+        width = row.kept_keys or row.columns
+        tiles = blocks * (-(-width // BLOCK_ROWS) * row.count)
+        condensed = np.ceil(tiles * shares.condensed)
+        return {
+            "operation": np.broadcast_to(operation, shape),
+            "rows": np.broadcast_to(rows, shape).astype(np.uint16),
+            "kept_rows": kept.astype(np.uint16),
+            "needed_rows": needed.astype(np.uint16),
+            "live_elements": np.rint(needed * width * row.count * density).astype(np.uint32),
+            "live_columns": np.rint(blocks * width * row.count * shares.columns).astype(np.uint32),
+            "condensed_tiles": condensed.astype(np.uint32),
+            "merged_tiles": np.minimum(condensed, np.ceil(tiles * shares.merged)).astype(np.uint32),
+        }
+
+    def _around(self, mean: float, shape: tuple[int, int]) -> NDArray[np.float32]:
+        if mean <= 0.0 or mean >= 1.0:
+            return np.full(shape, mean, np.float32)
+        draws = self._rng.beta(_CONCENTRATION * mean, _CONCENTRATION * (1.0 - mean), shape)
+        return draws.astype(np.float32)
+
+    def trace(self) -> Trace:
+        """Join what was added."""
+
+        def joined(parts: list[dict[str, NDArray[Any]]], name: str) -> NDArray[Any]:
+            return np.concatenate([part[name] for part in parts]) if parts else np.zeros(0, int)
+
+        operations = Operations(
+            **{f.name: joined(self._operations, f.name) for f in fields(Operations)}
+        )
+        tiles = Tiles(**{f.name: joined(self._tiles, f.name) for f in fields(Tiles)})
+        return Trace(self._manifest, operations, tiles)
