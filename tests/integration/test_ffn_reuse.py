@@ -539,6 +539,20 @@ def test_layers_wrapped_after_accelerate_are_refused_in_the_run(make_tiny):
         tiny(STEPS[0])
 
 
+@each_granularity
+def test_layers_that_another_library_unwrapped_are_wrapped_again(make_tiny, granularity):
+    tiny = make_tiny("dit", 1)
+    expected, _ = run(tiny, reuse(granularity, sparsity=0.7))
+    net = tiny.blocks[0].ff.net
+
+    with tenuto.accelerate(tiny.model, reuse(granularity, sparsity=0.7)):
+        for layer in (net[0].proj, net[2]):
+            layer.__dict__.pop("forward", None)
+        outputs = [tiny(timestep, 2) for timestep in STEPS]
+
+    assert all(map(torch.equal, outputs, expected))
+
+
 def test_a_feed_forward_in_pieces_is_refused_in_the_run_and_the_model_recovers(make_loop):
     loop = make_loop("dit")
     untouched = loop()

@@ -62,13 +62,17 @@ class FFNPlace:
             wrap.remove()
 
     def follow(self) -> bool:
-        """Raise where other layers took the place of the hooked ones; otherwise nothing moved."""
+        """Wrap again what another library unwrapped.
+
+        Raises:
+            UnsupportedModelError: Other layers took the place of the hooked ones.
+        """
         if not self._layers.are_in_place:
             raise UnsupportedModelError(
                 f"the projections of {self._layers.place} must stay the layers that were there in "
                 "`accelerate` for FFNReuse: call `remove()` before an adapter wraps them"
             )
-        return False
+        return any([wrap.follow() for wrap in self._wraps])
 
     def _up(self, inner: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tokens: Tensor = args[0]
