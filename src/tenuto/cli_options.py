@@ -35,7 +35,7 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     """Options of `tenuto demo`."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder (default demo)")
     parser.add_argument("--prompts", type=int, default=2, help="captions (default 2)")
-    parser.add_argument("--runs", type=int, default=5, help="timed runs of each row (default 5)")
+    parser.add_argument("--runs", type=int, default=3, help="timed runs of each row (default 3)")
     parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own)")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
 

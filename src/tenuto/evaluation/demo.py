@@ -9,12 +9,12 @@ from tenuto.evaluation.samples import Plan
 
 DEMO_SPECS = (
     "fewer-steps:20",
-    "tomesd:ratio=0.5",
-    "dito-paper",
-    "dito:interval=2",
     "dito:schedule=emoji-video-unipc40-2x,predict=fitted",
+    "orbis",
+    "ffn-reuse",
+    "dito:schedule=emoji-video-unipc40-2x,predict=fitted+ffn-reuse:interval=2",
 )
-"""Rows of the demo: the control, a peer, the paper's scheme, ours without and with calibration."""
+"""Rows of the demo: the control, each of our techniques alone, two of them composed."""
 
 
 def demo_plan(folder: Path, num_prompts: int, num_timed_runs: int) -> Plan:
