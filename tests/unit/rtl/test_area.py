@@ -69,7 +69,8 @@ def test_more_lanes_need_more_area_and_as_many_registers_more(tmp_path: Path) ->
     )
 
     assert one.cell_area_um2 < two.cell_area_um2 < 2 * one.cell_area_um2
-    assert two.num_flops - one.num_flops == 2 * (1 + 3 + 3 + 2) + 13
+    # Two operands' sign, positions and presence; a product; a bit more for the sum of two.
+    assert two.num_flops - one.num_flops == 2 * (1 + 3 + 3 + 2) + 13 + 1
 
 
 @pytest.mark.slow
