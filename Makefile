@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
-EXTRAS := diffusers,report,eval,fast,hardware,bench,dev
+EXTRAS := diffusers,report,eval,fast,hardware,rtl,bench,dev
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test test-all demo bench league tables zoo-smoke clean
+.PHONY: help setup check fix test test-all rtl demo bench league tables zoo-smoke clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -35,6 +35,11 @@ test: $(STAMP)  ## All tests but the slow ones
 
 test-all: $(STAMP)  ## Every test
 	$(PYTEST)
+
+rtl: $(STAMP)  ## Hardware units: golden values and cycles in Amaranth and in C++, proofs
+	$(BIN)/tenuto rtl verify
+	$(BIN)/tenuto rtl verify --large
+	$(BIN)/tenuto rtl prove
 
 demo: $(STAMP)  ## The main job on the embedded video model: a table and demo/report.html
 	$(BIN)/tenuto demo --out demo

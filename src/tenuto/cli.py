@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenuto import __version__, cli_hardware
 from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
+from tenuto.cli_rtl import add_rtl, run_rtl
 from tenuto.errors import TenutoError
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
                       "tenuto report demo")  # fmt: skip
     report.add_argument("folder", type=Path, help="result folder of demo or compare")
     report.add_argument("--out", type=Path, help="the page; FOLDER/report.html if not given")
+    add_rtl(_command(commands, "rtl", run_rtl, "the hardware units: emit, verify, prove, area",
+                     "tenuto rtl verify"))  # fmt: skip
     return parser
 
 

@@ -12,7 +12,8 @@ Bad argument values are plain ``ValueError`` and ``TypeError``; these are the re
     ├── MissingExtraError          an optional dependency is not installed (also ImportError)
     ├── ResultError                a result folder is incomplete or of another version
     ├── TraceFormatError           a trace is incomplete, altered or of another version
-    └── HardwareError              a trace lacks what an accelerator needs, or a sweep cannot run
+    ├── HardwareError              a trace lacks what an accelerator needs, or a sweep cannot run
+    └── ToolError                  a program of the RTL flow is missing or reports an error
 """
 
 
@@ -58,3 +59,7 @@ class TraceFormatError(TenutoError):
 
 class HardwareError(TenutoError):
     """A trace lacks what an accelerator needs, or a sweep cannot run as asked."""
+
+
+class ToolError(TenutoError):
+    """A program of the RTL flow is missing, or ended with an error."""

@@ -1,0 +1,123 @@
+"""The `tenuto rtl` command: emit, verify, prove and measure the hardware units."""
+
+import argparse
+import json
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from tenuto.errors import MissingExtraError
+
+_STALL_SEED = 2026
+
+
+def add_rtl(parser: argparse.ArgumentParser) -> None:
+    """Declare `tenuto rtl` and what it can do."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    emit = actions.add_parser("emit", help="write Verilog")
+    emit.add_argument("--out", type=Path, default=Path("rtl"), help="folder (default rtl)")
+    verify = actions.add_parser("verify", help="compare units with golden values and cycle counts")
+    verify.add_argument(
+        "--large", action="store_true",
+        help="a million vectors a unit in compiled C++; without it, small cases in Amaranth",
+    )  # fmt: skip
+    verify.add_argument("--seed", type=int, default=0, help="of the cases (default 0)")
+    verify.add_argument("--vcd", type=Path, help="folder for waveforms of the small cases")
+    prove = actions.add_parser("prove", help="prove properties with SymbiYosys and z3")
+    area = actions.add_parser("area", help="area and critical path by Yosys and OpenSTA")
+    area.add_argument(
+        "--liberty", type=Path, metavar="FILE",
+        help="cell library, .lib or .lib.gz (default: that of Debian's qflow-tech-osu018)",
+    )  # fmt: skip
+    area.add_argument("--json", type=Path, help="also write the table to this file")
+    for action in (emit, verify, prove, area):
+        action.add_argument("units", nargs="*", metavar="UNIT", help="only these (default: all)")
+
+
+def run_rtl(chosen: argparse.Namespace) -> int:
+    """Run `tenuto rtl`.
+
+    Raises:
+        MissingExtraError: Amaranth is not installed.
+    """
+    if find_spec("amaranth") is None:
+        raise MissingExtraError("the RTL units need `pip install tenuto[rtl]`")
+    return {"emit": _emit, "verify": _verify, "prove": _prove, "area": _area}[chosen.action](chosen)
+
+
+def _wanted(chosen: argparse.Namespace, known: list[str]) -> list[str]:
+    for name in chosen.units:
+        if name not in known:
+            raise ValueError(f"`UNIT` must be one of {', '.join(known)}, got {name!r}")
+    return chosen.units or known
+
+
+def _emit(chosen: argparse.Namespace) -> int:
+    from tenuto.rtl.catalog import UNITS
+    from tenuto.rtl.emit import verilog_from
+
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for name in _wanted(chosen, list(UNITS)):
+        file = chosen.out / f"{name.replace('-', '_')}.v"
+        file.write_text(verilog_from(UNITS[name].make()), encoding="utf-8")
+        print(f"{file}: {UNITS[name].size}")
+    return 0
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    import numpy as np
+
+    from tenuto.rtl.bench import random_stalls, run_simulated
+    from tenuto.rtl.cases import ALL
+    from tenuto.rtl.ladder import check
+
+    simulator = "verilator" if chosen.large else "amaranth"
+    for name in _wanted(chosen, list(ALL)):
+        make = ALL[name].large if chosen.large else ALL[name].small
+        case = make(np.random.default_rng(chosen.seed))
+        start = time.perf_counter()
+        run = check(case, simulator)
+        stalled = check(case, simulator, random_stalls(_STALL_SEED))
+        print(
+            f"{name:12} {len(case.inputs):9,} in, {len(case.outputs):9,} out, golden to the bit; "
+            f"{run.cycles:9,} cycles as the formula says, {stalled.cycles:9,} with stalls; "
+            f"{simulator}, {time.perf_counter() - start:.1f} s"
+        )
+        if chosen.vcd is not None and not chosen.large:
+            chosen.vcd.mkdir(parents=True, exist_ok=True)
+            vcd = chosen.vcd / f"{name}.vcd"
+            run_simulated(case.unit(), case.inputs, len(case.outputs), vcd=vcd)
+    return 0
+
+
+def _prove(chosen: argparse.Namespace) -> int:
+    from tenuto.rtl.proofs import ALL
+    from tenuto.rtl.prove import prove
+
+    for name in _wanted(chosen, [proof.name for proof in ALL]):
+        proof = next(proof for proof in ALL if proof.name == name)
+        start = time.perf_counter()
+        prove(proof)
+        print(f"{name} ({proof.reach}, {time.perf_counter() - start:.1f} s): {proof.claim}")
+    return 0
+
+
+def _area(chosen: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from tenuto.rtl.area import DEFAULT_LIBERTY
+    from tenuto.rtl.area_table import area_table, text_of
+    from tenuto.rtl.catalog import UNITS
+
+    names = _wanted(chosen, list(UNITS))
+    with tqdm(total=len(names), unit="unit") as bar:
+
+        def done(name: str) -> None:
+            bar.set_description_str(name)
+            bar.update()
+
+        table = area_table(chosen.liberty or DEFAULT_LIBERTY, names, done)
+    print(text_of(table))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    return 0
