@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tenuto.algorithms import facility_location
 from tenuto.algorithms.datm import Datm, check_datm, match_datm
 from tenuto.algorithms.facility_location import select_destinations
 from tenuto.algorithms.fixed_similarity import fixed_similarity
@@ -115,6 +116,20 @@ def test_one_crowded_window_gets_what_the_budget_of_all_allows(num_destinations)
         sorted(positions.tolist()) for positions in expected
     ]
     assert chosen[1].sum() == min(10, num_destinations - 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_compiled_rounds_choose_what_torchs_operators_choose(monkeypatch, seed):
+    pytest.importorskip("numba", reason="needs the fast extra: numba")
+    generator = torch.Generator().manual_seed(seed)
+    levels = torch.randint(-3, 4, (6, 40, 16), generator=generator)  # coarse: many ties
+    similarities = fixed_similarity(levels.float())
+    num_members = torch.full((6,), 40)
+
+    compiled = select_destinations(similarities, num_members, 70, 2)
+    monkeypatch.setattr(facility_location, "IS_COMPILED", False)
+
+    assert torch.equal(compiled, select_destinations(similarities, num_members, 70, 2))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ destination changes gains only through the tokens that it covers better, which s
 import torch
 from torch import Tensor
 
+from tenuto.algorithms.facility_location_kernel import IS_COMPILED, extend_windows
 from tenuto.algorithms.shapes import Bool, Int
 
 _ROUNDS_BETWEEN_CHECKS = 8
@@ -70,9 +71,13 @@ class _GreedySequences:
         self.positions = torch.zeros(num_windows, size, dtype=torch.int64, device=device)
         self.last = self._gain.new_zeros(num_windows)
         self.length = 0
+        self._is_compiled = IS_COMPILED and device.type == "cpu"
 
     def extend(self, windows: Tensor, num_rounds: int) -> None:
         """Let some windows choose again; a window without candidates notes a gain of -1."""
+        if self._is_compiled:
+            self._extend_compiled(windows, num_rounds)
+            return
         size = self._covered.shape[1]
         # One number for the largest gain and, among equals, the lowest position.
         backwards = torch.arange(size - 1, -1, -1, device=windows.device)
@@ -86,6 +91,19 @@ class _GreedySequences:
             self._cover(windows, position)
             self._gain[windows, position] = -1
             self.length += 1
+
+    def _extend_compiled(self, windows: Tensor, num_rounds: int) -> None:
+        """Do the same in compiled loops; the arrays share the tensors' memory."""
+        size = self._covered.shape[1]
+        written = (self._covered, self._gain, self.gains, self.positions, self.last)
+        extend_windows()(
+            self._rows.view(-1, size, size).numpy(),
+            windows.numpy(),
+            self.length,
+            num_rounds,
+            *(tensor.numpy() for tensor in written),
+        )
+        self.length += num_rounds
 
     def _cover(self, windows: Tensor, position: Tensor) -> None:
         """Raise what the tokens are covered by, and take off the gains what that leaves less."""
