@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
 EXTRAS := diffusers,report,eval,fast,hardware,rtl,bench,dev
-PYTEST := $(BIN)/python -m pytest
+# Two processes of one thread each: threads of one process would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check fix test test-all rtl demo bench league tables zoo-smoke clean

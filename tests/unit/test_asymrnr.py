@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenuto.algorithms.asymrnr import EuclideanMatcher, ratios_from_tiers
-from tenuto.algorithms.matching import window_members
+from tenuto.algorithms.matching import num_reduced_of, window_members
 from tenuto.baselines import AsymRnR
 
 few_examples = settings(max_examples=20)
@@ -34,7 +34,9 @@ def slow_match(features, grid, ratio, seed):
         for i in range(len(tokens))
         if i not in dst
     }
-    chosen = sorted(distance, key=lambda i: (distance[i][0], i))[: int(len(tokens) * ratio)]
+    chosen = sorted(distance, key=lambda i: (distance[i][0], i))[
+        : num_reduced_of(len(tokens), ratio)
+    ]
     return {i: distance[i][1] for i in chosen}
 
 

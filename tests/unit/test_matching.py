@@ -51,7 +51,7 @@ def slow_match(features, grid, window, ratio):
     dst = window_members(grid, window)[:, 0].tolist()
     src = [token for token in range(len(units)) if token not in dst]
     best = {i: max((float(units[i] @ units[j]), -j) for j in dst) for i in src}
-    chosen = sorted(src, key=lambda i: (-best[i][0], i))[: int(len(units) * ratio)]
+    chosen = sorted(src, key=lambda i: (-best[i][0], i))[: num_reduced_of(len(units), ratio)]
     return {i: -best[i][1] for i in chosen}
 
 
@@ -75,7 +75,7 @@ def test_the_number_of_reduced_tokens_depends_on_ratio_and_grid_alone(problem, d
 
     plan = match_tokens(features, grid, window, ratio, densest=densest)
 
-    assert plan.src.shape == plan.dst.shape == (2, int(features.shape[1] * ratio))
+    assert plan.src.shape == plan.dst.shape == (2, num_reduced_of(features.shape[1], ratio))
 
 
 @few_examples

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenuto.algorithms.matching import window_members
+from tenuto.algorithms.matching import num_reduced_of, window_members
 from tenuto.algorithms.sito import SiToMatcher
 from tenuto.baselines import SiTo
 
@@ -30,7 +30,7 @@ def slow_sito(features, grid, ratio, noise):
     bases = [max(m, key=lambda i: (scores[i], -i)) for m in window_members(grid, (2, 2)).tolist()]
     likeness = {i: max(graph[i][b] for b in bases) for i in range(len(units)) if i not in bases}
     order = sorted(likeness, key=lambda i: (-likeness[i], i))
-    pruned = order[: int(len(units) * ratio)]
+    pruned = order[: num_reduced_of(len(units), ratio)]
     kept = [i for i in range(len(units)) if i not in pruned]
     return {i: max(kept, key=lambda j: (graph[i][j], -j)) for i in pruned}
 
