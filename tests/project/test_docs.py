@@ -162,7 +162,8 @@ def test_a_command_in_a_document_can_be_typed(document: Path) -> None:
         specs = getattr(chosen, "technique", [])
         for spec in [specs] if isinstance(specs, str) else specs:
             # Files that a reader makes with the command before stand for a calibration that ships.
-            contender(re.sub(r"[\w.-]+\.safetensors", "emoji-video-unipc40-2x", spec))
+            made = contender(re.sub(r"[\w.-]+\.safetensors", "emoji-video-unipc40-2x", spec))
+            assert made.kind in ("off", "control", "peer", "tenuto")
 
 
 def test_documents_show_commands() -> None:

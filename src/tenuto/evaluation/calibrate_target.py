@@ -75,24 +75,18 @@ def calibrate_to_target(
 
     Source: ours.
     """
+    _check_target(target, workload.num_steps)
     psnr_db, speed = target
-    if (psnr_db is None) == (speed is None):
-        raise ValueError(f"`target` must be decibels or a speed-up, not both, got {target}")
-    if psnr_db is not None and psnr_db <= 0:
-        raise ValueError(f"`--target-psnr` must be above 0 dB, got {psnr_db!r}")
-    if speed is not None:
-        num_dense_steps(workload.num_steps, speed)
     num_fitted = len(prompts) - NUM_SEARCHED - NUM_CHECKED
     found = forecastable(workload, prompts[: max(0, num_fitted)], max_gap, progress)
     trial = _Trial(workload, prompts, found, progress)
     searched = range(num_fitted, num_fitted + NUM_SEARCHED)
-    if speed is not None:
-        num_dense = num_dense_steps(workload.num_steps, speed, found.predicted_cost)
-        tried = [trial.of(num_dense, searched)]
-        chosen = tried[0]
-    else:
-        assert psnr_db is not None
+    if psnr_db is not None:
         tried, chosen = _bisected(trial, searched, psnr_db)
+    else:
+        assert speed is not None
+        num_dense = num_dense_steps(workload.num_steps, speed, found.predicted_cost)
+        tried = [chosen := trial.of(num_dense, searched)]
     checked = trial.of(chosen.ratios.count(0.0), range(searched.stop, len(prompts)))
     notes = {
         "target_psnr_db": psnr_db,
@@ -101,13 +95,29 @@ def calibrate_to_target(
         "front": [[t.speed, fmean(t.psnr_db)] for t in tried],
     }
     save_calibration(found.calibration(workload, chosen.ratios, notes), out)
+    return f"{_in_words(tried, checked, psnr_db)}\nwrote {out}"
+
+
+def _check_target(target: tuple[float | None, float | None], num_steps: int) -> None:
+    """Raise ValueError unless one of decibels and speed-up is given, and can be wanted."""
+    psnr_db, speed = target
+    if (psnr_db is None) == (speed is None):
+        raise ValueError(f"`target` must be decibels or a speed-up, not both, got {target}")
+    if psnr_db is not None and psnr_db <= 0:
+        raise ValueError(f"`--target-psnr` must be above 0 dB, got {psnr_db!r}")
+    if speed is not None:
+        num_dense_steps(num_steps, speed)
+
+
+def _in_words(tried: list[Tried], checked: Tried, psnr_db: float | None) -> str:
+    """Say what was tried, and how the chosen schedule did on the prompts of the check."""
     lines = [f"tried on {NUM_SEARCHED} prompts:", *(str(t) for t in sorted(tried, key=_speed))]
     lines.append(f"chosen, on {NUM_CHECKED} prompts that the search did not see:\n{checked}")
     if psnr_db is not None and fmean(checked.psnr_db) < psnr_db:
         lines.append(
             f"note: {psnr_db - fmean(checked.psnr_db):.1f} dB short of {psnr_db:g} dB there"
         )
-    return "\n".join([*lines, f"wrote {out}"])
+    return "\n".join(lines)
 
 
 def _speed(tried: Tried) -> float:
