@@ -79,23 +79,35 @@ def fidelity_at(settings: Sequence[Row], speed: float, axis: str = "speedup") ->
     >>> fidelity_at(settings, 1.5), fidelity_at(settings, 2.5)
     (40.0, None)
     """
-    front = _pareto([(row[axis], row["psnr_db"]) for row in settings])
-    for index, (fast, db) in enumerate(front):
-        if fast < speed:
+    return read_off([(row[axis], row["psnr_db"]) for row in settings], speed)
+
+
+def read_off(points: Sequence[tuple[float, float]], at: float) -> float | None:
+    """Return a method's second quantity where its first has a value; more of both is better.
+
+    Straight lines between neighbours on the front; the value of the first point left of it; None
+    right of the last.
+
+    >>> read_off([(1.0, 50.0), (2.0, 30.0), (1.5, 20.0)], 1.5)
+    40.0
+    """
+    front = _pareto(points)
+    for index, (x, y) in enumerate(front):
+        if x < at:
             continue
         if index == 0:
-            return db
-        slow, better = front[index - 1]
-        return better + (db - better) * (speed - slow) / (fast - slow)
+            return y
+        left, above = front[index - 1]
+        return above + (y - above) * (at - left) / (x - left)
     return None
 
 
 def _pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that no other beats in both speed and fidelity, slowest first."""
+    """Return the points that no other beats in both quantities, by the first, rising."""
     front: list[tuple[float, float]] = []
     best = float("-inf")
-    for speed, db in sorted(points, reverse=True):
-        if db > best:
-            front.append((speed, db))
-            best = db
+    for x, y in sorted(points, reverse=True):
+        if y > best:
+            front.append((x, y))
+            best = y
     return front[::-1]
