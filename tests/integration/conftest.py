@@ -18,9 +18,10 @@ class Loop:
 
     tiny: Tiny
     scheduler: Any = field(default_factory=FlowMatchEulerDiscreteScheduler)
+    dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
-        self.transformer = self.tiny.model
+        self.transformer = self.tiny.model.to(self.dtype)
 
     def __call__(
         self,
@@ -31,7 +32,7 @@ class Loop:
         guidance: str = "batched",
         latents: tuple[int, ...] | None = None,
     ) -> Tensor:
-        sample = self.tiny.noise(batch, seed, latents)
+        sample = self.tiny.noise(batch, seed, latents).to(self.dtype)
         self.scheduler.set_timesteps(num_steps)
         for timestep in self.scheduler.timesteps:
             velocity = self._velocity(sample, float(timestep), guidance)
@@ -39,7 +40,7 @@ class Loop:
         return sample
 
     def _velocity(self, sample: Tensor, timestep: float, guidance: str) -> Tensor:
-        call, inputs = self.tiny.model, self.tiny.inputs
+        call, inputs = self.tiny.model, self._inputs
         if guidance == "none":
             return call(**inputs(sample, timestep, 1))[0][:, : sample.shape[1]]
         parts = [inputs(sample, timestep, text) for text in (0, 1)]
@@ -48,6 +49,15 @@ class Loop:
         else:
             without, with_text = call(**batched(*parts))[0].chunk(2)
         return (without + 2 * (with_text - without))[:, : sample.shape[1]]
+
+    def _inputs(self, sample: Tensor, timestep: float, text: int) -> dict[str, Any]:
+        inputs = self.tiny.inputs(sample, timestep, text)
+        return {
+            name: value.to(self.dtype)
+            if isinstance(value, Tensor) and value.dtype == torch.float32
+            else value
+            for name, value in inputs.items()
+        }
 
 
 @pytest.fixture(params=tiny_models.NAMES)

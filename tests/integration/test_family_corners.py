@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from diffusers import SD3Transformer2DModel, UNet2DConditionModel, WanTransformer3DModel
+from diffusers.models.attention import BasicTransformerBlock
 from tests.integration import tiny_models
 
 import tenuto
@@ -254,6 +255,17 @@ def test_chunked_feed_forwards_are_refused_with_the_remedy():
     model.mid_block.attentions[0].transformer_blocks[0].set_chunk_feed_forward(2, 1)
 
     with pytest.raises(UnsupportedModelError, match=r"call `disable_forward_chunking\(\)` first"):
+        tenuto.accelerate(model, PARTIAL)
+
+
+def test_a_block_with_two_self_attentions_is_refused_by_name():
+    model = unet()
+    transformer = model.mid_block.attentions[0]
+    transformer.transformer_blocks[0] = BasicTransformerBlock(
+        32, 2, 16, cross_attention_dim=16, double_self_attention=True
+    )
+
+    with pytest.raises(UnsupportedModelError, match="must not set `double_self_attention`"):
         tenuto.accelerate(model, PARTIAL)
 
 
