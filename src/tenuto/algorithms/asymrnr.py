@@ -17,6 +17,7 @@ from tenuto.algorithms.matching import (
 from tenuto.algorithms.nearest import nearest
 from tenuto.algorithms.reduction import Funnel, Reduction
 from tenuto.algorithms.schedule import Constant, Larger, Table
+from tenuto.algorithms.settings import are_lengths, check_settings
 
 Ratio = float | tuple[float | tuple[float, ...], ...]
 """One ratio for all steps and blocks, or a table: one a step, or one a block of that step."""
@@ -63,14 +64,11 @@ class AsymRnR:
         for name in ("query_ratio", "key_ratio"):
             if not all(0 <= ratio < 1 for ratio in _schedule(getattr(self, name)).ratios()):
                 raise ValueError(f"`{name}` must be in [0, 1), got {getattr(self, name)!r}")
-        for name, rule, is_valid in (
-            ("stride", "None or integers of at least 1",
-             self.stride is None or min(self.stride, default=0) >= 1),
+        check_settings(self, (
+            ("stride", "None or integers of at least 1", are_lengths(self.stride)),
             ("reuse_steps", "at least 1", self.reuse_steps >= 1),
             ("seed", "an integer in [0, 2**32)", 0 <= self.seed < 2**32),
-        ):  # fmt: skip
-            if not is_valid:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
+        ))  # fmt: skip
 
     @classmethod
     def paper(cls) -> "AsymRnR":

@@ -8,6 +8,7 @@ from torch import Tensor
 from tenuto.algorithms.forecast import Predictor
 from tenuto.algorithms.reduction import Keys, Reduction, parts_of_scope
 from tenuto.algorithms.schedule import EveryNth, Table
+from tenuto.algorithms.settings import check_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class DiTo:
     history_bits: Literal[8] | None = None
 
     def __post_init__(self) -> None:
-        for name, rule, is_valid in (
+        check_settings(self, (
             ("ratio", "in [0, 1]", 0 <= self.ratio <= 1),
             ("interval", "an integer of at least 1", _all_count(self.interval)),
             ("warmup", "an integer of at least 1", _all_count(self.warmup)),
@@ -89,9 +90,7 @@ class DiTo:
              self.correct or self.predict != "none"),
             ("gain", "1 where `predict` is 'none': a copy is all correction",
              self.gain == 1 or self.predict != "none"),
-        ):  # fmt: skip
-            if not is_valid:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
+        ))  # fmt: skip
         parts_of_scope(self.scope)
         schedule = self.schedule
         reduced = Table(schedule).ratios() if isinstance(schedule, tuple) else (self.ratio,)

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from tenuto.algorithms.settings import check_settings
 from tenuto.algorithms.shapes import Bool, Float
 
 Predictor = Literal["two_step", "one_step", "exact", "random"]
@@ -55,18 +56,16 @@ class EagerPrediction:
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep_ratio <= 1:
-            raise ValueError(f"`keep_ratio` must be in (0, 1], got {self.keep_ratio!r}")
-        if self.one_hot_threshold is not None and not self.one_hot_threshold >= 0:
-            raise ValueError(
-                f"`one_hot_threshold` must be None or at least 0, got {self.one_hot_threshold!r}"
-            )
-        if not 2 <= self.bits <= 12:
-            raise ValueError(f"`bits` must be in [2, 12], got {self.bits!r}")
-        if not self.scope or set(self.scope) - set(_PARTS):
-            raise ValueError(f"`scope` must name some of {list(_PARTS)}, got {self.scope!r}")
-        if self.blocks is not None and min(self.blocks, default=-1) < 0:
-            raise ValueError(f"`blocks` must be None or numbers from 0, got {self.blocks!r}")
+        threshold = self.one_hot_threshold
+        check_settings(self, (
+            ("keep_ratio", "in (0, 1]", 0 < self.keep_ratio <= 1),
+            ("one_hot_threshold", "None or at least 0", threshold is None or threshold >= 0),
+            ("bits", "in [2, 12]", 2 <= self.bits <= 12),
+            ("scope", f"some of {list(_PARTS)}",
+             bool(self.scope) and set(self.scope) <= set(_PARTS)),
+            ("blocks", "None or numbers from 0",
+             self.blocks is None or min(self.blocks, default=-1) >= 0),
+        ))  # fmt: skip
 
     @classmethod
     def paper(cls) -> "EagerPrediction":

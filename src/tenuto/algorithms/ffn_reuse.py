@@ -14,6 +14,8 @@ iterations are dense; `tenuto.algorithms.hidden_marks` chooses ``B`` and
 from dataclasses import dataclass
 from typing import Literal
 
+from tenuto.algorithms.settings import check_settings
+
 Granularity = Literal["element", "column", "tile"]
 Select = Literal["magnitude", "change"]
 
@@ -51,7 +53,7 @@ class FFNReuse:
     tile_rows: int = 64
 
     def __post_init__(self) -> None:
-        for name, rule, is_valid in (
+        check_settings(self, (
             ("sparsity", "in [0, 1)", 0 <= self.sparsity < 1),
             ("interval", "an integer of at least 1", _is_count(self.interval)),
             ("granularity", "'element', 'column' or 'tile'",
@@ -59,9 +61,7 @@ class FFNReuse:
             ("select", "'magnitude' or 'change'", self.select in ("magnitude", "change")),
             ("warmup", "an integer of at least 1", _is_count(self.warmup)),
             ("tile_rows", "an integer of at least 1", _is_count(self.tile_rows)),
-        ):  # fmt: skip
-            if not is_valid:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
+        ))  # fmt: skip
 
     @classmethod
     def paper(cls) -> "FFNReuse":

@@ -7,6 +7,7 @@ from tenuto.algorithms.datm import Datm
 from tenuto.algorithms.forecast import Predictor
 from tenuto.algorithms.reduction import Reduction, parts_of_scope
 from tenuto.algorithms.schedule import EveryNth
+from tenuto.algorithms.settings import check_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class ORBIS:
     def __post_init__(self) -> None:
         is_copy = self.predict == "none"
         window = (self.window,) if isinstance(self.window, int) else self.window
-        for name, rule, is_valid in (
+        check_settings(self, (
             ("ratio", "in [0, 1]", 0 <= self.ratio <= 1),
             ("loss_threshold", "None or in [0, 1]",
              self.loss_threshold is None or 0 <= self.loss_threshold <= 1),
@@ -101,9 +102,7 @@ class ORBIS:
              self.correct or not is_copy),
             ("gain", "1 where `predict` is 'none': a copy is all correction",
              self.gain == 1 or not is_copy),
-        ):  # fmt: skip
-            if not is_valid:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
+        ))  # fmt: skip
         parts_of_scope(self.scope)
 
     @classmethod

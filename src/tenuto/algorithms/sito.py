@@ -18,6 +18,7 @@ from tenuto.algorithms.matching import (
 from tenuto.algorithms.nearest import nearest
 from tenuto.algorithms.reduction import Reduction, parts_of_scope
 from tenuto.algorithms.schedule import Constant
+from tenuto.algorithms.settings import are_lengths, check_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +53,12 @@ class SiTo:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, rule, is_valid in (
+        check_settings(self, (
             ("ratio", "in [0, 1)", 0 <= self.ratio < 1),
-            ("patch", "None or integers of at least 1",
-             self.patch is None or min(self.patch, default=0) >= 1),
+            ("patch", "None or integers of at least 1", are_lengths(self.patch)),
             ("noise", "at least 0", self.noise >= 0),
             ("seed", "an integer in [0, 2**32)", 0 <= self.seed < 2**32),
-        ):  # fmt: skip
-            if not is_valid:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
+        ))  # fmt: skip
         parts_of_scope(self.scope)
 
     @classmethod

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tenuto.algorithms.reduction import Reduction, parts_of_scope
 from tenuto.algorithms.schedule import Constant
+from tenuto.algorithms.settings import are_lengths, check_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +36,11 @@ class ToFu:
     prune_depth: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, rule, is_valid in (
+        check_settings(self, (
             ("ratio", "in [0, 1)", 0 <= self.ratio < 1),
-            ("window", "None or integers of at least 1",
-             self.window is None or min(self.window, default=0) >= 1),
+            ("window", "None or integers of at least 1", are_lengths(self.window)),
             ("prune_depth", "in [0, 1]", 0 <= self.prune_depth <= 1),
-        ):  # fmt: skip
-            if not is_valid:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
+        ))  # fmt: skip
         parts_of_scope(self.scope)
 
     @classmethod

@@ -10,6 +10,7 @@ from tenuto.algorithms.match_plan import MatchPlan
 from tenuto.algorithms.matching import complement, num_reduced_of, window_members
 from tenuto.algorithms.reduction import Reduction, parts_of_scope
 from tenuto.algorithms.schedule import FromDepth
+from tenuto.algorithms.settings import check_settings
 from tenuto.algorithms.shapes import Float, Int
 from tenuto.algorithms.soft_merge import SoftMerge
 
@@ -65,7 +66,7 @@ class ToMA:
     shared: bool = True
 
     def __post_init__(self) -> None:
-        for name, rule, is_valid in (
+        check_settings(self, (
             ("ratio", "in [0, 1)", 0 <= self.ratio < 1),
             ("interval", "at least 1", self.interval >= 1),
             ("depth", "in [0, 1]", 0 <= self.depth <= 1),
@@ -73,9 +74,7 @@ class ToMA:
              self.tile is None or min(self.tile, default=0) >= 1),
             ("scale", "more than 0", self.scale > 0),
             ("reuse_steps", "at least 1", self.reuse_steps >= 1),
-        ):  # fmt: skip
-            if not is_valid:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
+        ))  # fmt: skip
         parts_of_scope(self.scope)
 
     @classmethod

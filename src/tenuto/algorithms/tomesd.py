@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tenuto.algorithms.reduction import Reduction, parts_of_scope
 from tenuto.algorithms.schedule import Constant
+from tenuto.algorithms.settings import are_lengths, check_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +34,10 @@ class ToMeSD:
     merge: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.ratio < 1:
-            raise ValueError(f"`ratio` must be in [0, 1), got {self.ratio!r}")
-        if self.window is not None and min(self.window, default=0) < 1:
-            raise ValueError(
-                f"`window` must be None or integers of at least 1, got {self.window!r}"
-            )
+        check_settings(self, (
+            ("ratio", "in [0, 1)", 0 <= self.ratio < 1),
+            ("window", "None or integers of at least 1", are_lengths(self.window)),
+        ))  # fmt: skip
         parts_of_scope(self.scope)
 
     @classmethod
