@@ -126,8 +126,8 @@ def test_the_neutral_setting_is_off_and_the_papers_is_not() -> None:
     ({"one_hot_threshold": -1.0}, "`one_hot_threshold` must be None or at least 0, got -1.0"),
     ({"one_hot_threshold": float("nan")}, "`one_hot_threshold` must be None or at least 0"),
     ({"bits": 13}, r"`bits` must be in \[2, 12\], got 13"),
-    ({"scope": ("ffn",)}, r"`scope` must name some of \['self', 'cross'\], got \('ffn',\)"),
-    ({"scope": ()}, r"`scope` must name some of"),
+    ({"scope": ("ffn",)}, r"`scope` must be some of \['self', 'cross'\], got \('ffn',\)"),
+    ({"scope": ()}, r"`scope` must be some of"),
     ({"blocks": (-1,)}, r"`blocks` must be None or numbers from 0, got \(-1,\)"),
     ({"blocks": ()}, r"`blocks` must be None or numbers from 0, got \(\)"),
 ])  # fmt: skip
