@@ -3,7 +3,7 @@
 Fidelity of every prompt first, dealt to worker processes of one thread each; then interleaved
 timing alone on the machine. Interrupted, the same command goes on where it stopped.
 
-    python benchmarks/league.py [--quick] [--models emoji-video emoji-image] [--out league]
+    python benchmarks/league.py [--quick | --full] [--models emoji-video emoji-image] [--out league]
 
 Writes for each model a result folder with report.html, and over all of them league.parquet (one
 row a technique and prompt, with provenance) and league.md (tables, and the gaps at equal time).
@@ -27,10 +27,9 @@ from tenuto.evaluation.samples import Plan
 from tenuto.evaluation.table import result_table
 from tenuto.report import write_report
 
-CONTROLS = ("off", "fewer-steps:31", "fewer-steps:26", "fewer-steps:20", "fewer-steps:13")
-TOKEN_REDUCTION = (  # each at its published setting, then reducing attention and feed-forward
+CONTROLS = ("off", "fewer-steps:31", "fewer-steps:20", "fewer-steps:13")
+TOKEN_REDUCTION = (  # each at its published setting
     "tomesd",
-    "tomesd:ratio=0.5,scope=attn+ffn",
     "tofu",
     "sito",
     "toma",
@@ -38,31 +37,40 @@ TOKEN_REDUCTION = (  # each at its published setting, then reducing attention an
     "dito-paper",
     "orbis-paper",
 )
-CACHE_STYLES = ("toca-style", "duca-style", "resca-style", "clusca-style")
-CACHES = (  # each at its own default, then at settings that match our speeds
-    "taylorseer",
+CACHE_STYLES = ("toca-style", "resca-style")
+CACHES = (  # each at its own default, or at two settings around our speeds
     "taylorseer:interval=2,scope=blocks",
     "taylorseer:interval=3,scope=blocks",
     "fbc",
     "fbc:threshold=0.12",
-    "fbc:threshold=0.3",
     "magcache",
-    "magcache:threshold=0.03",
     "magcache:threshold=0.2",
     "pab",
     "cache-dit",
     "cache-dit:threshold=0.2",
+)
+MORE = (  # with --full; the hour is for the rows above
+    "fewer-steps:26",
+    "tomesd:ratio=0.5,scope=attn+ffn",
+    "duca-style",
+    "clusca-style",
+    "ffn-reuse",
+    "taylorseer",
+    "fbc:threshold=0.3",
+    "magcache:threshold=0.03",
     "cache-dit:threshold=0.2,taylorseer=true",
 )
-IMAGE_CACHES = tuple(s for s in CACHES if s.partition(":")[0] in ("taylorseer", "cache-dit"))
+VIDEO_ONLY = ("fbc", "magcache", "pab")
 SPEEDS = ("1.3x", "1.5x", "2x", "3x")
 
 
-def specs_of(model: str) -> tuple[str, ...]:
+def specs_of(model: str, is_full: bool) -> tuple[str, ...]:
     """Return every row of a model's table. diffusers has its caches for the video model's class."""
-    caches = CACHES if model == "emoji-video" else IMAGE_CACHES
     ours = tuple(f"dito:schedule={model}-unipc40-{s},predict=fitted" for s in SPEEDS)
-    return (*CONTROLS, *TOKEN_REDUCTION, *CACHE_STYLES, *caches, "dito", "orbis", *ours)
+    rivals = (*CONTROLS, *TOKEN_REDUCTION, *CACHE_STYLES, *CACHES, *(MORE if is_full else ()))
+    if model != "emoji-video":
+        rivals = tuple(s for s in rivals if s.partition(":")[0] not in VIDEO_ONLY)
+    return (*rivals, "dito", "orbis", *ours)
 
 
 QUICK = (
@@ -84,10 +92,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2, help="of torch, while timing")
     parser.add_argument(
-        "--runs", type=int, default=5, help="timed runs of each row; 0 times nothing"
+        "--runs", type=int, default=3, help="timed runs of each row; 0 times nothing"
     )
     parser.add_argument("--technique", "-t", action="append", help="these rows instead of all")
     parser.add_argument("--out", type=Path, default=Path("league"))
+    parser.add_argument("--full", action="store_true", help="more settings of the rivals")
     parser.add_argument("--quick", action="store_true", help="few rows, few prompts: minutes")
     chosen = parser.parse_args()
     if chosen.quick:
@@ -95,7 +104,7 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     results = {}
     for model in chosen.models:
-        specs = tuple(chosen.technique or (QUICK if chosen.quick else specs_of(model)))
+        specs = tuple(chosen.technique or (QUICK if chosen.quick else specs_of(model, chosen.full)))
         results[model] = _league_of(model, specs, chosen)
     write_parquet(results, chosen.out)
     text = "\n\n".join(_tables(model, result) for model, result in results.items())
