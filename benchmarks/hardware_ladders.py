@@ -17,8 +17,10 @@ import numpy as np
 
 import tenuto.traces
 from tenuto.accelerators import load, simulate
-from tenuto.accelerators.area import area_of
+from tenuto.accelerators.area import MATCHER_WINDOW, area_of
+from tenuto.accelerators.costs import cost_table
 from tenuto.accelerators.report import CycleReport
+from tenuto.datm_timing import SimilarityArray, WindowMatch
 from tenuto.golden.conmerge import pack
 from tenuto.golden.conmerge_optimum import fewest_tiles
 from tenuto.hardware import Chip, Compaction
@@ -30,6 +32,9 @@ from tenuto.traces.workloads import EXION_SEVEN, WORKLOADS
 VIDEO = (
     "cogvideox-2b", "cogvideox-5b", "hunyuan-video", "hunyuan-video-720p", "wan-1.3b", "wan-14b",
 )  # fmt: skip
+COLUMN_CYCLES = cost_table()["entries"]["conmerge_cycles_per_column"]["typical"]
+LOCAL_SHARE = 24 * 320 / (71.6875 * 1024)
+"""Of `exion24`'s memory: 320 KB a core, beside 64 MB for all."""
 EVERY = tuple(name for name in WORKLOADS if name != "dit-xl-2-256")
 
 
@@ -79,16 +84,39 @@ def h1() -> None:
 
 
 def h2() -> None:
-    """The matching engine's area, and what of its time shows."""
+    """The matching engine's area, what of its time shows, and the same with the RTL's own rates."""
     print("H2. DATM engine (target: <= 2.4 % of the area, hidden)")
     orbis = chip("orbis")
+    assert orbis.matcher is not None
     for level in ("low", "typical", "high"):
         area = area_of(orbis, level)
         share = area["matcher"] / sum(area.values())
         print(f"  {level:<8} {area['matcher']:.2f} of {sum(area.values()):.1f} mm2: {share:.2%}")
+    one = replace(orbis.matcher, macs_per_cycle=MATCHER_WINDOW, gain_lanes=MATCHER_WINDOW)
+    engine = area_of(replace(orbis, matcher=one))["matcher"]
+    rest = sum(area_of(replace(orbis, matcher=None)).values())
+    print(f"  an engine of the RTL, {MATCHER_WINDOW} lanes and memories: {engine:.2f} mm2")
     for name in VIDEO:
-        report = simulate(scaled_trace(name, "orbis"), orbis)
-        print(f"  {name:<20} stalls for matching: {report.breakdowns['cycles']['stall_matching']}")
+        trace = scaled_trace(name, "orbis")
+        report = simulate(trace, orbis)
+        needed = rtl_engines(trace, report)
+        share = needed * engine / (rest + needed * engine)
+        print(f"  {name:<20} stalls for matching: {report.breakdowns['cycles']['stall_matching']}"
+              f"   RTL engines that hide it: {needed}, {share:.2%} of the area")  # fmt: skip
+
+
+def rtl_engines(trace: tenuto.traces.Trace, report: CycleReport) -> int:
+    """Return how many engines at the RTL's cycles keep up with a run of the main pipeline."""
+    table = trace.operations
+    is_match = table.part == Part.MATCH
+    cycles = 0
+    for tokens, channels, window in zip(
+        table.rows[is_match], table.inner[is_match], table.columns[is_match], strict=True
+    ):
+        array = SimilarityArray(tokens=int(window), channels=int(channels))
+        choice = WindowMatch(tokens=int(window), destinations=int(window) // 4)
+        cycles += -(-int(tokens) // int(window)) * max(array.cycles(1), choice.cycles(1))
+    return -(-cycles // int(report.cycles))
 
 
 def h3() -> None:
@@ -161,9 +189,21 @@ def sparsities(trace: tenuto.traces.Trace) -> tuple[float, float]:
 def h5() -> None:
     """ConMerge: area share, and the packer against the optimum of small masks."""
     print("H5. ConMerge (target: <= 0.94 % of a core's area, tiles within 10 % of the optimum)")
-    area = area_of(chip("exion24"))
-    core = sum(area[name] for name in ("arrays", "vector", "predictor", "compaction"))
-    print(f"  area share: {area['compaction'] / core:.2%} (input, quoted from EXION: not a result)")
+    full = chip("exion24")
+    traces = [scaled_trace(name, "exion") for name in EXION_SEVEN]
+    for units in (1, 2, 4, 8, 16):
+        columns = max(int(units * full.num_cores / COLUMN_CYCLES), 1)
+        machine = replace(full, compaction=replace(full.compaction, columns_per_cycle=columns))
+        area = area_of(machine)
+        core = sum(area[name] for name in ("arrays", "vector", "predictor", "compaction"))
+        core += area["sram"] * LOCAL_SHARE
+        waits = [
+            report.breakdowns["cycles"]["stall_compaction"] / report.cycles
+            for report in (simulate(trace, machine) for trace in traces)
+        ]
+        share = area["compaction"] / core
+        print(f"  {units:>2} RTL units a core: {share:.2%} of a core; waits of the"
+              " seven " + " ".join(f"{wait:.0%}" for wait in waits))  # fmt: skip
     rng = np.random.default_rng(0)
     greedy = best = 0
     for _ in range(300):

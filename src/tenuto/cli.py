@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenuto import __version__, cli_hardware
+from tenuto.cli_gpu import add_gpu_table, run_gpu_table
 from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
 from tenuto.cli_rtl import add_rtl, run_rtl
 from tenuto.errors import TenutoError
@@ -61,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     cli_hardware.add_sweep(
         _command(commands, "sweep", cli_hardware.sweep, "accelerator sizes x traces",
                  "tenuto sweep design.toml"))  # fmt: skip
+    add_gpu_table(_command(commands, "gpu-table", run_gpu_table, "measure a GPU for `simulate`",
+                           "tenuto gpu-table --like a100 --out my-a100.json"))  # fmt: skip
     report = _command(commands, "report", _report, "a result folder as one HTML page",
                       "tenuto report demo")  # fmt: skip
     report.add_argument("folder", type=Path, help="result folder of demo or compare")

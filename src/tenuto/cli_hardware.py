@@ -49,7 +49,7 @@ def simulate(chosen: argparse.Namespace) -> int:
     _check_json(chosen.json)
     machines = [load(name) for name in chosen.accelerator]
     other = load(chosen.baseline) if chosen.baseline else None
-    trace = _trace(chosen.trace, chosen.recipe)
+    trace = trace_of(chosen.trace, chosen.recipe)
     reports = [run(trace, machine) for machine in machines]
     baseline = run(trace, other) if other else None
     print(report_table(reports, baseline))
@@ -106,7 +106,8 @@ def _check_json(file: Path | None) -> None:
         raise ValueError(f"`--json` must be in a folder that exists, got {str(file)!r}")
 
 
-def _trace(name: str, recipe: str) -> "Trace":
+def trace_of(name: str, recipe: str) -> "Trace":
+    """Open a trace folder, or make the trace of a published workload."""
     from tenuto.traces.scaled import scaled_trace
     from tenuto.traces.store import open_trace
     from tenuto.traces.workloads import WORKLOADS

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tenuto.accelerators.machines import load
-from tenuto.hardware import Chip, DotProductArray, Dram, Gpu, Matcher, Sram, SystolicArray
+from tenuto.hardware import Chip, DotProductArray, Dram, Matcher, Sram, SystolicArray
+from tenuto.hardware_gpu import Gpu
 
 
 def chip(name: str = "exion24") -> Chip:

@@ -5,7 +5,8 @@ report = simulate(tenuto.traces.open("run"), load("orbis"))
 
 from tenuto.accelerators.machines import accelerator_names, load
 from tenuto.accelerators.report import CycleReport
-from tenuto.hardware import Chip, Gpu
+from tenuto.hardware import Chip
+from tenuto.hardware_gpu import Gpu
 from tenuto.traces.schema import Trace
 
 __all__ = ["CycleReport", "accelerator_names", "load", "simulate"]

@@ -1,11 +1,17 @@
-"""Area of a chip, unit by unit, before placement."""
+"""Area of a chip, unit by unit, before placement.
+
+Arrays, predictor, matcher, restore path and compaction are synthesized units as many times as their
+rates ask for; memories are the table's macros; the rest is assumed (`data/costs.json`).
+"""
+
+import math
 
 from tenuto.accelerators.costs import Costs, Level
 from tenuto.hardware import Chip
 
-_MATCHER_WINDOW = 256
-_MATCHER_CHANNELS = 128
-"""Channels of a window that are buffered at once: similarities accumulate over chunks."""
+MATCHER_WINDOW = 256
+"""Tokens of a matching window."""
+_MACRO_BYTES = 524288
 
 
 def area_of(chip: Chip, level: Level = "typical") -> dict[str, float]:
@@ -14,41 +20,61 @@ def area_of(chip: Chip, level: Level = "typical") -> dict[str, float]:
     The DRAM devices are not on the chip; their interface is.
     """
     costs = Costs(level, chip.node_nm)
-    array = chip.macs_per_cycle * costs.mac_mm2(chip.operand_bits, chip.is_floating)
     vector = chip.vector.elements_per_cycle * costs.area("vector_lane_um2")
     vector += chip.vector.exponentials_per_cycle * costs.area("exponential_unit_um2")
-    parts = {
-        "arrays": array,
+    logic = {
+        "arrays": chip.macs_per_cycle * costs.mac_mm2(chip.operand_bits, chip.is_floating),
         "vector": vector / 1e6,
-        "sram": costs.sram_mm2(chip.sram.capacity_bytes, chip.sram.macro_bytes),
         "predictor": _predictor(chip, costs),
         "matcher": _matcher(chip, costs),
+        "restore": _restore(chip, costs),
+        "compaction": _compaction(chip, costs),
+    }
+    return logic | {
+        "sram": costs.sram_mm2(chip.sram.capacity_bytes, chip.sram.macro_bytes),
         "dram_interface": chip.dram.peak_bytes_per_s / 1e9
         * costs.area("dram_interface_mm2_per_gb_s"),
+        "control": costs.plain("control_share") * sum(logic.values()),
     }  # fmt: skip
-    logic = sum(parts[name] for name in ("arrays", "vector", "predictor", "matcher"))
-    compaction = 0.0
-    if chip.compaction.granularity == "merged":
-        compaction = costs.plain("compaction_of_core") * (array + parts["vector"])
-    return parts | {
-        "compaction": compaction,
-        "control": costs.plain("control_share") * (logic + compaction),
-    }
 
 
 def _predictor(chip: Chip, costs: Costs) -> float:
+    """Log-domain lanes, and a row selection for every score that they make in a cycle."""
     if chip.predictor is None:
         return 0.0
-    one = costs.mac_mm2(12, is_floating=False) * costs.plain("predictor_over_int12_mac")
-    return chip.predictor.macs_per_cycle * one
+    selection = costs.plain("predict_scores_per_lane") * costs.gates_mm2("predict_row_nand2")
+    return chip.predictor.macs_per_cycle * (costs.gates_mm2("predict_lane_nand2") + selection)
 
 
 def _matcher(chip: Chip, costs: Costs) -> float:
-    """Similarity array, gain lanes, a double-buffered window and its similarities."""
+    """Similarity array, gain lanes, threshold, and memories for one window."""
     if chip.matcher is None:
         return 0.0
-    array = chip.matcher.macs_per_cycle * costs.mac_mm2(chip.matcher.bits, is_floating=False)
-    lanes = chip.matcher.gain_lanes * costs.area("gain_lane_um2") / 1e6
-    window_bytes = 2 * _MATCHER_WINDOW * _MATCHER_CHANNELS * chip.matcher.bits // 8
-    similarity_bytes = 2 * _MATCHER_WINDOW**2
-    return array + lanes + costs.sram_mm2(window_bytes + similarity_bytes, 524288)
+    logic = chip.matcher.macs_per_cycle * costs.gates_mm2("similarity_lane_nand2")
+    logic *= (chip.matcher.bits / 8) ** 2
+    logic += chip.matcher.gain_lanes * costs.gates_mm2("gain_lane_nand2")
+    bits = costs.plain("similarity_token_bits") * MATCHER_WINDOW
+    bits += costs.plain("gain_pair_bits") * MATCHER_WINDOW**2 + costs.plain("threshold_bits")
+    return logic + costs.gates_mm2("threshold_nand2") + _memory(bits, costs)
+
+
+def _restore(chip: Chip, costs: Costs) -> float:
+    """Lanes that keep up with the DRAM, the rows that they restore from, a gather unit a core."""
+    if not chip.skips_tokens:
+        return 0.0
+    lanes = math.ceil(chip.dram.peak_bytes_per_s / chip.clock_hz / 2)
+    logic = lanes * costs.gates_mm2("restore_lane_nand2")
+    logic += chip.num_cores * costs.gates_mm2("gather_nand2")
+    return logic + _memory(costs.plain("restore_bits"), costs)
+
+
+def _compaction(chip: Chip, costs: Costs) -> float:
+    """As many ConMerge units as plan the columns of a cycle."""
+    if chip.compaction.granularity != "merged":
+        return 0.0
+    one = costs.gates_mm2("conmerge_nand2") + _memory(costs.plain("conmerge_bits"), costs)
+    return chip.compaction.columns_per_cycle * costs.plain("conmerge_cycles_per_column") * one
+
+
+def _memory(bits: float, costs: Costs) -> float:
+    return costs.sram_mm2(math.ceil(bits / 8), _MACRO_BYTES)

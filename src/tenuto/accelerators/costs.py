@@ -8,7 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tenuto.accelerators.synthesized import resolved, unit_areas
+
 Level = Literal["low", "typical", "high"]
+_SYNTHESIZED_BITS = 12
+"""Width of the multiply-accumulate unit that was synthesized."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,23 @@ class Costs:
         return self.energy("int8_mac_pj") * (bits / 8) ** 2
 
     def mac_mm2(self, bits: int, is_floating: bool) -> float:
-        """Return the area of a multiply-accumulate unit."""
-        factor = self.plain("float16_over_int8_area") if is_floating else (bits / 8) ** 2
-        return self.area("int8_mac_um2") * factor / 1e6
+        """Return the area of a multiply-accumulate unit; integer ones grow with bits squared."""
+        factor = (bits / _SYNTHESIZED_BITS) ** 2
+        if is_floating:
+            factor = (8 / _SYNTHESIZED_BITS) ** 2 * self.plain("float16_over_int8_area")
+        return self.gates_mm2("dot_lane_nand2") * factor
+
+    def gates_mm2(self, name: str) -> float:
+        """Return the area of a synthesized unit: NAND2 equivalents times a NAND2 of the process."""
+        return self.plain(name) * self.area("nand2_um2") / 1e6
+
+    def gates_pj(self, name: str) -> float:
+        """Return the energy of a synthesized unit a cycle.
+
+        As much a gate as in the multiply-accumulate unit that was synthesized beside it: assumed.
+        """
+        share = self.plain(name) / self.plain("dot_lane_nand2")
+        return share * self.mac_pj(_SYNTHESIZED_BITS, is_floating=False)
 
     def sram_pj_per_byte(self, macro_bytes: int) -> float:
         """Return the read energy of a macro, interpolated between the table's sizes."""
@@ -59,6 +77,13 @@ def _interpolated(macro_bytes: int, name: str) -> float:
 
 @cache
 def cost_table() -> dict[str, Any]:
-    """Return the committed table."""
+    """Return the committed table, with the areas of the synthesized units in their rows.
+
+    Raises:
+        HardwareError: The table of synthesized areas does not have what a row names.
+    """
     text = (files("tenuto.accelerators") / "data" / "costs.json").read_text(encoding="utf-8")
-    return json.loads(text)
+    table = json.loads(text)
+    synthesis = table["synthesis"]
+    areas = unit_areas(synthesis["table"])
+    return table | {"entries": resolved(table["entries"], areas, synthesis)}

@@ -36,7 +36,8 @@ def energy_of(
     dram = float(traffic.total.sum())
     moved = _moved_bytes(work, element)
     global_pj = costs.sram_pj_per_byte(chip.sram.macro_bytes)
-    predictor = costs.mac_pj(12, is_floating=False) * costs.plain("predictor_over_int12_mac")
+    predictor = costs.gates_pj("predict_lane_nand2")
+    predictor += costs.plain("predict_scores_per_lane") * costs.gates_pj("predict_row_nand2")
     matching = timeline.matcher_macs * costs.mac_pj(_matcher_bits(chip), is_floating=False)
     vector = timeline.vector_elements * costs.energy("vector_element_pj")
     dynamic = {
@@ -46,8 +47,8 @@ def energy_of(
                                 + dram * global_pj),
         "vector": _PJ * (vector + timeline.exponentials * costs.energy("exponential_pj")),
         "predictor": _PJ * timeline.predictor_macs * predictor,
-        "matcher": _PJ * (matching + timeline.matcher_steps * costs.energy("matcher_step_pj")),
-        "compaction": _PJ * _planned_columns(work, chip) * costs.energy("planned_column_pj"),
+        "matcher": _PJ * (matching + timeline.matcher_steps * costs.gates_pj("gain_lane_nand2")),
+        "compaction": _PJ * _planned_columns(work, chip) * _planning_pj(costs),
     }  # fmt: skip
     seconds = timeline.cycles / chip.clock_hz
     logic_mm2 = sum(area.values()) - area["sram"]
@@ -58,6 +59,12 @@ def energy_of(
         "dram": _PJ * dram * 8 * costs.plain(f"{chip.dram.kind}_pj_per_bit"),
         "leakage": seconds * leakage,
     }
+
+
+def _planning_pj(costs: Costs) -> float:
+    """Energy of a column that is condensed, sorted and merged."""
+    cycles = costs.plain("conmerge_cycles_per_column") * costs.plain("control_activity")
+    return cycles * costs.gates_pj("conmerge_nand2")
 
 
 def _operands_per_mac(chip: Chip) -> float:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tenuto.accelerators.report import CycleReport
 from tenuto.accelerators.work import LINEAR
-from tenuto.hardware import Gpu
-from tenuto.traces.schema import OVERHEADS, Operations, Part, Trace
+from tenuto.hardware_gpu import Curve, Gpu
+from tenuto.traces.schema import ATTENTION_CORES, OVERHEADS, Operations, Part, Trace
 
 Floats = NDArray[np.float64]
 _TILE = 128
@@ -64,18 +64,40 @@ def simulate_gpu(trace: Trace, gpu: Gpu) -> CycleReport:
 def _operation_seconds(table: Operations, gpu: Gpu) -> tuple[Floats, Floats, Floats]:
     """Seconds of arithmetic, of memory and of launches, operation by operation."""
     is_linear = np.isin(table.part, LINEAR)
-    rows, columns = table.rows.astype(np.float64), table.columns.astype(np.float64)
-    waves = np.ceil(rows / _TILE) * np.ceil(columns / _TILE) * table.count / gpu.num_sms
-    filled = rows * columns * table.count / (_TILE**2 * gpu.num_sms)
-    occupied = np.where(gpu.compute_efficiency < 1, filled / np.maximum(np.ceil(waves), 1.0), 1.0)
-    peak = np.where(is_linear, gpu.compute_efficiency * occupied, gpu.attention_efficiency)
+    # A fused attention does the scores and the weighted values of its heads: twice the products.
+    fused = table.dense_macs * np.where(np.isin(table.part, ATTENTION_CORES), 2.0, 1.0)
+    peak = np.where(
+        is_linear,
+        _linear_efficiency(table, gpu),
+        _efficiency(gpu.attention, gpu.attention_efficiency, fused),
+    )
     product = table.dense_macs / (gpu.macs_per_s * np.maximum(peak, 1e-6))
     is_real = ~np.isin(table.part, OVERHEADS)
-    moved = np.where(is_real, _bytes(table, gpu) / (gpu.bytes_per_s * gpu.memory_efficiency), 0.0)
+    num_bytes = np.where(is_real, _bytes(table, gpu), 0.0)
+    moved = num_bytes / gpu.bytes_per_s
+    moved /= _efficiency(gpu.elementwise, gpu.memory_efficiency, num_bytes)
     kernels = np.zeros(len(table))
     for part, number in _KERNELS.items():
         kernels[table.part == part] = number
     return product, moved, kernels * gpu.launch_s
+
+
+def _linear_efficiency(table: Operations, gpu: Gpu) -> Floats:
+    """Share of the peak that each matrix product reaches, whole waves of tiles counted."""
+    if gpu.matmul is not None:
+        return _efficiency(gpu.matmul, 1.0, table.dense_macs)
+    if gpu.compute_efficiency == 1:
+        return np.ones(len(table))
+    rows, columns = table.rows.astype(np.float64), table.columns.astype(np.float64)
+    waves = np.ceil(rows / _TILE) * np.ceil(columns / _TILE) * table.count / gpu.num_sms
+    filled = rows * columns * table.count / (_TILE**2 * gpu.num_sms)
+    return gpu.compute_efficiency * filled / np.maximum(np.ceil(waves), 1.0)
+
+
+def _efficiency(curve: Curve | None, constant: float, work: Floats) -> Floats:
+    if curve is None:
+        return np.full(len(work), constant)
+    return np.interp(np.log(np.maximum(work, 1.0)), np.log(curve.work), curve.efficiency)
 
 
 def _bytes(table: Operations, gpu: Gpu) -> Floats:

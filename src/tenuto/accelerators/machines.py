@@ -7,8 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from tenuto.accelerators.gpu_table import gpu_from, read_gpu_table
 from tenuto.config import from_dict, from_toml
-from tenuto.hardware import Chip, Gpu
+from tenuto.hardware import Chip
+from tenuto.hardware_gpu import Gpu
 
 _IDEAL = "-roofline"
 _SINGLE = "-fp32"
@@ -35,8 +37,8 @@ def load(name: str | Path) -> Chip | Gpu:
 
     Args:
         name: One of `accelerator_names`, a GPU's also with ``-roofline`` (efficiencies 1, no
-            overheads) or ``-fp32`` (single precision without tensor units), or a TOML file of a
-            `Chip`'s fields.
+            overheads) or ``-fp32`` (single precision without tensor units), a .toml file of a
+            `Chip`'s fields, or a .json file that `tenuto gpu-table` measured.
 
     Raises:
         ValueError: The name is unknown, or a file's key, value or combination is impossible.
@@ -44,6 +46,8 @@ def load(name: str | Path) -> Chip | Gpu:
     """
     if str(name).endswith(".toml"):
         return from_toml(Chip, name)
+    if str(name).endswith(".json"):
+        return gpu_from(read_gpu_table(Path(name)))
     name = str(name)
     gpus = _gpu_table()["gpus"]
     plain = name.removesuffix(_IDEAL).removesuffix(_SINGLE)
@@ -51,12 +55,25 @@ def load(name: str | Path) -> Chip | Gpu:
         return _gpu(name, gpus[plain])
     if name not in accelerator_names():
         raise ValueError(
-            f"`accelerator` must be a .toml file or of {list(accelerator_names())}, got {name!r}"
+            "`accelerator` must be a .toml file, a .json file of `tenuto gpu-table` or one of "
+            f"{list(accelerator_names())}, got {name!r}"
         )
     import tomllib
 
     text = (files("tenuto.accelerators") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
     return from_dict(Chip, tomllib.loads(text), name)
+
+
+def known_gpu(name: str) -> Gpu:
+    """Return a GPU of the table by its plain name.
+
+    Raises:
+        ValueError: The table has no such GPU.
+    """
+    gpus = _gpu_table()["gpus"]
+    if name not in gpus:
+        raise ValueError(f"`like` must be one of {list(gpus)}, got {name!r}")
+    return _gpu(name, gpus[name])
 
 
 def _gpu(name: str, row: dict[str, Any]) -> Gpu:

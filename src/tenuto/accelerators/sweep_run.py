@@ -8,12 +8,13 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from tenuto.accelerators import simulate
 from tenuto.accelerators.sweep import Point, trace_of
+from tenuto.accelerators.sweep_ray import Run, ray_runner
 from tenuto.accelerators.sweep_results import Results
-from tenuto.errors import HardwareError, MissingExtraError
 from tenuto.traces.schema import Trace
 
 Step = Callable[[str], None]
@@ -39,19 +40,22 @@ def run_sweep(
         step: Called with the name of each finished point.
 
     Raises:
-        HardwareError: The disk is full, or the cluster does not answer.
+        HardwareError: The disk is full, or the cluster does not answer or breaks off.
         MissingExtraError: An address is given and ray is not installed.
     """
     open_points = [point for point in points if point.key not in results.rows]
+    with _runner(num_workers, ray_address) as run:
+        for batch in _by_trace(open_points):
+            for row in run(batch):
+                results.append(row)
+                step(f"{row['trace']} on {row['accelerator']}")
+
+
+def _runner(num_workers: int | None, ray_address: str | None) -> AbstractContextManager[Run]:
     if ray_address is not None:
-        runner: Callable[[Sequence[Point]], Iterator[dict[str, Any]]] = _ray_runner(ray_address)
-    else:
-        workers = num_workers or len(os.sched_getaffinity(0))
-        runner = lambda batch: _on_processes(batch, workers)  # noqa: E731
-    for batch in _by_trace(open_points):
-        for row in runner(batch):
-            results.append(row)
-            step(f"{row['trace']} on {row['accelerator']}")
+        return ray_runner(ray_address, _result)
+    workers = num_workers or len(os.sched_getaffinity(0))
+    return nullcontext(lambda batch: _on_processes(batch, workers))
 
 
 def _by_trace(points: Sequence[Point]) -> Iterator[list[Point]]:
@@ -89,26 +93,3 @@ def _on_processes(batch: Sequence[Point], num_workers: int) -> Iterator[dict[str
     with ProcessPoolExecutor(min(num_workers, len(batch)), mp_context=context) as pool:
         for future in as_completed([pool.submit(_in_worker, point) for point in batch]):
             yield future.result()
-
-
-def _ray_runner(address: str) -> Callable[[Sequence[Point]], Iterator[dict[str, Any]]]:
-    try:
-        import ray  # pyright: ignore[reportMissingImports] - an extra
-    except ImportError:
-        raise MissingExtraError(
-            "`--ray` needs ray: pip install 'tenuto[ray]', or leave `--ray` out to use processes"
-        ) from None
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise HardwareError(f"no Ray cluster answers at {address!r}: {error}") from None
-    remote = ray.remote(_result)
-
-    def runner(batch: Sequence[Point]) -> Iterator[dict[str, Any]]:
-        shared = ray.put(trace_of(batch[0]))
-        waiting = [remote.remote(point, shared) for point in batch]
-        while waiting:
-            (done,), waiting = ray.wait(waiting, num_returns=1)
-            yield ray.get(done)
-
-    return runner

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -147,6 +148,63 @@ def test_ray_that_is_not_installed_is_asked_for(
 
     with pytest.raises(MissingExtraError, match=r"`--ray` needs ray: pip install 'tenuto\[ray\]'"):
         run(tmp_path, ray_address="127.0.0.1:6379")
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "message"),
+    [
+        ("127.0.0.1:1", HardwareError, r"no Ray cluster answers at '127\.0\.0\.1:1': .*refused"),
+        ("127.0.0.1:99999", HardwareError, "no Ray cluster answers at '127.0.0.1:99999'"),
+        ("head", ValueError, "`--ray` must be HOST:PORT or auto, got 'head'"),
+    ],
+)
+def test_an_address_that_does_not_answer_is_refused_at_once(
+    address: str, kind: type[Exception], message: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    design(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+
+    with pytest.raises(kind, match=message):
+        run(tmp_path, ray_address=address)
+
+
+ON_TWO_NODES = """
+import json, sys
+from pathlib import Path
+from ray.cluster_utils import Cluster
+from tenuto.accelerators.sweep import points_of, read_sweep
+from tenuto.accelerators.sweep_results import Results
+from tenuto.accelerators.sweep_run import run_sweep
+
+small = {"num_cpus": 1, "object_store_memory": 2**27}
+cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+cluster.add_node(**small)
+folder, done = Path(sys.argv[1]), []
+points = list(points_of(read_sweep(folder / "design.toml")))
+results = Results(folder / "out.jsonl")
+run_sweep(points[:3], results, ray_address=cluster.address, step=done.append)
+run_sweep(points, results, ray_address=cluster.address, step=done.append)
+cluster.shutdown()
+print(json.dumps(len(done)))
+"""
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_of_two_nodes_gives_what_processes_give(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    design(tmp_path)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", ON_TWO_NODES, str(tmp_path)], check=True, timeout=600,
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+
+    on_ray = Results(tmp_path / "out.jsonl").rows
+    (tmp_path / "out.jsonl").unlink()
+    _, here = run(tmp_path)
+    assert json.loads(ended.stdout.splitlines()[-1]) == len(on_ray) == 8
+    assert on_ray == here.rows
 
 
 @pytest.mark.parametrize(
