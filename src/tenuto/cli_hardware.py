@@ -10,13 +10,23 @@ if TYPE_CHECKING:
     from tenuto.traces.schema import Trace
 
 
+_SWEEP_FILE = """a sweep file, design.toml:
+  traces = ["dit", "flux-1024"]         # workloads, or trace folders
+  recipes = ["composed"]                # of the workloads
+  accelerators = ["exion24"]            # names, or .toml files
+  [vary]                                # every combination of
+  num_cores = [12, 24]
+  "sram.capacity_bytes" = [25165824, 75169792]"""
+
+
 def add_simulate(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `tenuto simulate`."""
     parser.add_argument("trace", help="a trace folder, or the name of a published workload")
     parser.add_argument(
         "--accelerator", action="append", required=True, metavar="NAME",
-        help="orbis, exion4, exion24, exion42, tenuto1, dense, a100, rtx6000ada, orin-nano, h100 "
-        "(GPUs also with -roofline after the name), or a .toml file; repeat for more rows",
+        help="orbis, exion4, exion24, exion42, tenuto1, tenuto1-large, dense, a100, rtx6000ada, "
+        "orin-nano, h100 (GPUs also with -roofline or -fp32 after the name), a .toml file of a "
+        "chip, or a .json file of `tenuto gpu-table`; repeat for more rows",
     )  # fmt: skip
     parser.add_argument("--baseline", metavar="NAME", help="compare with this one")
     parser.add_argument(
@@ -29,6 +39,8 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `tenuto sweep`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"{parser.epilog}\n\n{_SWEEP_FILE}"
     parser.add_argument("file", type=Path, help="traces, recipes, accelerators and [vary], in TOML")
     parser.add_argument(
         "--out", type=Path,
@@ -36,7 +48,10 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
         "command again goes on where it stopped",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
-    parser.add_argument("--ray", metavar="ADDRESS", help="a running Ray cluster instead")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="a running Ray cluster instead: HOST:PORT, or auto for this machine's",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the Pareto front to this file")
 
 

@@ -43,7 +43,7 @@ def test_a_folder_gives_what_its_name_gives(tmp_path: Path, capsys: pytest.Captu
     ("arguments", "status", "message"),
     [
         (["nothing", "--accelerator", "orbis"], 2, "`trace` must be a trace folder or one of"),
-        (["dit", "--accelerator", "tpu"], 2, "`accelerator` must be a .toml file or of"),
+        (["dit", "--accelerator", "tpu"], 2, "`accelerator` must be a .toml file, a .json"),
         (["dit", "--accelerator", "orbis", "--recipe", "x"], 2, "`recipe` must be one of"),
         (["dit", "--accelerator", "orbis", "--json", "no/such/file"], 2, "`--json` must be in"),
         (["tests", "--accelerator", "orbis"], 1, "is no finished trace"),

@@ -22,6 +22,10 @@ def report_table(reports: Sequence[CycleReport], baseline: CycleReport | None = 
     for report in reports:
         lines += ["", f"{report.accelerator}, cycles: {_shares(report.breakdowns['cycles'])}"]
         lines += [f"{report.accelerator}, energy: {_shares(report.breakdowns['energy_j'])}"]
+        if len(report.breakdowns["area_mm2"]) > 1:
+            lines += [f"{report.accelerator}, area: {_shares(report.breakdowns['area_mm2'])}"]
+        low, high = report.energy_range_j
+        lines += [f"{report.accelerator}, joules by the constants' ranges: {low:.4g} to {high:.4g}"]
         lines += [f"{report.accelerator}: {note}" for note in report.notes]
     return "\n".join(lines)
 

@@ -298,7 +298,7 @@ def test_an_ideal_gpu_is_never_slower() -> None:
 
 
 def test_an_unknown_machine_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"`accelerator` must be a \.toml file or of \['dense'"):
+    with pytest.raises(ValueError, match=r"`accelerator` must be a .toml file, a .json file"):
         load("tpu")
 
 
