@@ -35,8 +35,8 @@ def run_gpu_table(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from tenuto.accelerators.gpu_table import gpu_from, write_gpu_table
-    from tenuto.cli_hardware import trace_of
     from tenuto.evaluation.gpu_times import Setting, measured, shapes_of
+    from tenuto.traces.by_name import trace_named
 
     if chosen.out.suffix != ".json" or not chosen.out.parent.is_dir():
         raise ValueError(
@@ -46,7 +46,7 @@ def run_gpu_table(chosen: argparse.Namespace) -> int:
         name=chosen.out.stem, device=chosen.device, dtype=chosen.dtype, repeats=chosen.repeats
     )
     board = _board(chosen)
-    traces = [trace_of(name, "dense") for name in chosen.trace or ["dit"]]
+    traces = [trace_named(name, "dense") for name in chosen.trace or ["dit"]]
     with tqdm(total=len(shapes_of(traces)), file=sys.stderr, unit="operation") as bar:
 
         def step(kind: str) -> None:

@@ -4,11 +4,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tenuto.traces.schema import Trace
-
 
 _SWEEP_FILE = """a sweep file, design.toml:
   traces = ["dit", "flux-1024"]         # workloads, or trace folders
@@ -60,11 +55,12 @@ def simulate(chosen: argparse.Namespace) -> int:
     from tenuto.accelerators import load
     from tenuto.accelerators import simulate as run
     from tenuto.accelerators.table import report_table
+    from tenuto.traces.by_name import trace_named
 
     _check_json(chosen.json)
     machines = [load(name) for name in chosen.accelerator]
     other = load(chosen.baseline) if chosen.baseline else None
-    trace = trace_of(chosen.trace, chosen.recipe)
+    trace = trace_named(chosen.trace, chosen.recipe)
     reports = [run(trace, machine) for machine in machines]
     baseline = run(trace, other) if other else None
     print(report_table(reports, baseline))
@@ -119,18 +115,3 @@ def sweep(chosen: argparse.Namespace) -> int:
 def _check_json(file: Path | None) -> None:
     if file is not None and not file.parent.is_dir():
         raise ValueError(f"`--json` must be in a folder that exists, got {str(file)!r}")
-
-
-def trace_of(name: str, recipe: str) -> "Trace":
-    """Open a trace folder, or make the trace of a published workload."""
-    from tenuto.traces.scaled import scaled_trace
-    from tenuto.traces.store import open_trace
-    from tenuto.traces.workloads import WORKLOADS
-
-    if Path(name).is_dir():
-        return open_trace(name)
-    if name not in WORKLOADS:
-        raise ValueError(
-            f"`trace` must be a trace folder or one of {sorted(WORKLOADS)}, got {name!r}"
-        )
-    return scaled_trace(name, recipe)
