@@ -16,6 +16,7 @@ from tenuto.report.pareto import pareto_svg
 from tenuto.report.prompts_plot import prompts_svg
 from tenuto.report.reading import reading_html
 from tenuto.report.settings import settings_html
+from tenuto.report.skipped import skipped_html
 from tenuto.report.summary import speed
 from tenuto.report.table import table_html
 
@@ -25,14 +26,6 @@ FILM_BUDGET_BYTES = 6_500_000
 _PMR = PanelStyle(what="PMR", across="step", down="step", colours="viridis", limits=(0, 1))
 _SIMILARITY = PanelStyle(what="similarity", across="step", down="block", colours="viridis")
 _FORECAST_ERROR = PanelStyle(what="forecast error", across="step", down="block", colours="magma")
-_ACTIONS = PanelStyle(
-    what="action",
-    across="step",
-    down="block",
-    colours=("#123f6d", "#7aadd9", "#f2d8a0"),
-    limits=(0, 1),
-    words={0: "dense", 0.5: "partial", 1: "predicted"},
-)
 
 
 def write_report(result_dir: Path, out: Path | None = None) -> Path:
@@ -67,7 +60,8 @@ def _page_html(comparison: Comparison, maps: Maps, clips: Path) -> str:
         "Closeness against gain": _charts_html(
             _gain_figures(comparison.rows), "paired", reading_html(comparison.rows)
         ),
-        "Inside the run": _charts_html(_map_figures(maps, comparison.rows), "packed"),
+        "What was skipped": skipped_html(maps.skipped),
+        "Inside the untouched run": _charts_html(_map_figures(maps), "packed"),
     }
     body = "".join(
         f"<section><h2>{title}</h2>{content}</section>"
@@ -119,14 +113,9 @@ def _gain_figures(rows: tuple[Row, ...]) -> list[tuple[str | None, str]]:
     ]
 
 
-def _map_figures(maps: Maps, rows: tuple[Row, ...]) -> list[tuple[str | None, str]]:
-    names = [row.technique for row in rows]
-    # Two settings may share a name; a slug is theirs alone.
-    name_of = {row.slug: row.technique for row in rows if names.count(row.technique) == 1}
-    actions = {name_of.get(slug, slug): matrix for slug, matrix in maps.actions.items()}
+def _map_figures(maps: Maps) -> list[tuple[str | None, str]]:
     cut = f" The first {MAX_PANELS} of {{}} are shown."
     panels = [
-        ("actions", actions, _ACTIONS, "What each block did at each step."),
         ("similarity", maps.similarity, _SIMILARITY, "Likeness of a block's output to that of "
          "the step before."),
         ("forecast", maps.forecast_error, _FORECAST_ERROR, "Error of a block's forecast, had it "
