@@ -19,8 +19,8 @@ DEMO_SPECS = (
 
 
 NOT_COMPARED = "ffn-reuse:sparsity=0.7,interval=4,granularity=element,warmup=1+eager:keep_ratio=0.3"
-"""EXION's two techniques together, as its hardware skips elements and scores. Emulated, and slower
-than the untouched model by a factor of three to four: a few steps of it are mapped, not compared."""
+"""EXION's two techniques together, as its hardware skips elements and scores. Emulated, and three
+to four times as slow as the untouched model: a few steps of it are mapped, not compared."""
 _STEPS_NOT_COMPARED = 10
 
 

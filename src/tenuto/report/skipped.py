@@ -5,6 +5,7 @@ from html import escape
 
 import numpy as np
 
+from tenuto.report.document import figure_html
 from tenuto.report.heatmaps import PanelStyle, panels_svg
 from tenuto.report.maps import Picture, Skipped
 
@@ -45,19 +46,13 @@ def _run_html(run: Skipped, number: int) -> str:
     for place, what in enumerate(dict.fromkeys(picture.what for picture in run.pictures)):
         pictures = [picture for picture in run.pictures if picture.what == what]
         figures.append((_masks_svg(pictures, f"mask-{number}-{place}"), _mask_words(pictures)))
-    drawn = "".join(_figure_html(svg, words) for svg, words in figures)
+    drawn = "".join(
+        figure_html(svg, words) if svg is not None else f"<p>{escape(words)}</p>"
+        for svg, words in figures
+    )
     return (
         f"<article><h3>{escape(run.technique)}</h3>"
         f'<div class="charts paired skipped">{drawn}</div></article>'
-    )
-
-
-def _figure_html(svg: str | None, words: str) -> str:
-    if svg is None:
-        return f"<p>{escape(words)}</p>"
-    return (
-        f'<figure><div class="scroller" tabindex="0" role="region" aria-label="{escape(words)}">'
-        f"{svg}</div><figcaption>{escape(words)}</figcaption></figure>"
     )
 
 
