@@ -130,7 +130,7 @@ class Engine:
         call.memory.rest()
         self.counters.call_done(self._shapes, sum(m.state_bytes for m in self._memories.values()))
         self._check_finite(output, call)
-        if call.moment.is_last_step:
+        if call.moment.is_last:
             self._memories.pop(call.moment.branch, None)
 
     def abort(self) -> None:

@@ -28,8 +28,8 @@ class Moment:
     is_new_run: bool
 
     @property
-    def is_last_step(self) -> bool:
-        """The run ends with this step, as far as a scheduler tells."""
+    def is_last(self) -> bool:
+        """The run is known to end with this step."""
         return self.num_steps is not None and self.step_index + 1 == self.num_steps
 
 
