@@ -58,9 +58,9 @@ def _run_html(run: Skipped, number: int) -> str:
 
 def _shares_svg(run: Skipped, name: str) -> str | None:
     touched = {_KINDS.get(kind, kind): m for kind, m in run.shares.items() if _is_touched(m)}
-    first = next(iter(touched.values()), None)
-    if len(touched) > 1 and all(np.array_equal(m, first, equal_nan=True) for m in touched.values()):
-        touched = {"every part of the block alike": first}
+    drawn = list(touched.values())
+    if len(drawn) > 1 and all(np.array_equal(m, drawn[0], equal_nan=True) for m in drawn):
+        touched = {"every part of the block alike": drawn[0]}
     style = PanelStyle(
         what="share skipped",
         across="step",
