@@ -66,8 +66,13 @@ def _parser() -> argparse.ArgumentParser:
                            "tenuto gpu-table --like a100 --out my-a100.json"))  # fmt: skip
     report = _command(commands, "report", _report, "a result folder as one HTML page",
                       "tenuto report demo")  # fmt: skip
-    report.add_argument("folder", type=Path, help="result folder of demo or compare")
-    report.add_argument("--out", type=Path, help="the page; FOLDER/report.html if not given")
+    report.add_argument(
+        "folder", type=Path,
+        help="result folder of demo, compare or simulate --report; or the .jsonl of a sweep",
+    )  # fmt: skip
+    report.add_argument(
+        "--out", type=Path, help="the page; FOLDER/report.html, or beside the .jsonl, if not given"
+    )
     add_rtl(_command(commands, "rtl", run_rtl, "the hardware units: emit, verify, prove, area",
                      "tenuto rtl verify"))  # fmt: skip
     return parser
@@ -184,9 +189,16 @@ def _draw_pmr(path: Path) -> Path:
 
 
 def _report(chosen: argparse.Namespace) -> int:
-    from tenuto.report import write_report
+    from tenuto.report import write_report, write_simulation_report, write_sweep_report
 
-    print(write_report(chosen.folder, chosen.out))
+    folder: Path = chosen.folder
+    if folder.suffix == ".jsonl":
+        print(write_sweep_report(folder, chosen.out or folder.with_suffix(".html")))
+    elif (folder / "simulation.json").exists() and not (folder / "compare.json").exists():
+        out = chosen.out or folder / "report.html"
+        print(write_simulation_report(folder / "simulation.json", out))
+    else:
+        print(write_report(folder, chosen.out))
     return 0
 
 

@@ -30,6 +30,11 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         "input-guided, ffn-reuse, eager, exion, forecast",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the reports to this file")
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR",
+        help="also write simulation.json and report.html there: every cycle, joule and mm2, GPUs "
+        "in columns of their own, and of a workload the ladder over all recipes",
+    )  # fmt: skip
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +76,22 @@ def simulate(chosen: argparse.Namespace) -> int:
             "simulated": True,
         }
         chosen.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    if chosen.report is not None:
+        print(f"\nreport: {_write_report(chosen, trace)}")
     return 0
+
+
+def _write_report(chosen: argparse.Namespace, trace: "Trace") -> Path:
+    from tenuto.accelerators.simulation import simulation_of
+    from tenuto.report import write_simulation_report
+
+    workload = None if Path(chosen.trace).is_dir() else chosen.trace
+    content = simulation_of(trace, chosen.accelerator, chosen.baseline, workload)
+    content["command"] = "tenuto " + " ".join(sys.argv[1:])
+    chosen.report.mkdir(parents=True, exist_ok=True)
+    file = chosen.report / "simulation.json"
+    file.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return write_simulation_report(file, chosen.report / "report.html")
 
 
 def sweep(chosen: argparse.Namespace) -> int:

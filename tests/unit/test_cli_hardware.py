@@ -29,6 +29,26 @@ def test_a_workload_is_simulated_beside_a_baseline(
     assert all(report["simulated"] for report in content["reports"])
 
 
+def test_a_simulation_and_a_sweep_become_pages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    design = tmp_path / "design.toml"
+    design.write_text('traces = ["mdm"]\naccelerators = ["tenuto1"]\n[vary]\nnum_cores = [8, 16]\n')
+    folder = tmp_path / "sim"
+
+    assert main(["simulate", "mdm", "--accelerator", "exion4", "--report", str(folder)]) == 0
+    first = (folder / "report.html").read_text()
+    (folder / "report.html").unlink()
+    assert main(["report", str(folder)]) == 0
+    assert main(["sweep", str(design), "--workers", "1"]) == 0
+    assert main(["report", str(tmp_path / "design.jsonl")]) == 0
+
+    assert (folder / "report.html").read_text() == first
+    assert "mdm on accelerators" in first
+    assert "2 points on 1 trace" in (tmp_path / "design.html").read_text()
+    assert str(tmp_path / "design.html") in capsys.readouterr().out
+
+
 def test_a_folder_gives_what_its_name_gives(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     save(scaled_trace("mdm", "exion"), tmp_path / "run")
 

@@ -23,6 +23,7 @@ from tenuto.evaluation.quality import fidelity
 from tenuto.evaluation.reading import reading_of, readings_row
 from tenuto.evaluation.rows import result_row
 from tenuto.evaluation.samples import Plan, Progress, Samples, keep_clip, references_of
+from tenuto.evaluation.skipped_files import read_skipped, record_only_mapped, watched
 from tenuto.evaluation.timing import TimingReport, time_interleaved
 from tenuto.integration.families import FAMILIES
 from tenuto.integration.macs import MacCounter
@@ -68,9 +69,11 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
         **dict(plan.notes),
         "rows": rows,
     }
+    for spec in record_only_mapped(plan):
+        progress(spec)
     maps = _maps(plan)
     progress("maps")
-    write_whole(plan.folder / "maps.json", json.dumps(maps))
+    write_whole(plan.folder / "maps.json", json.dumps(maps, separators=(",", ":")))
     write_whole(plan.folder / "compare.json", json.dumps(result, indent=1))
     return result
 
@@ -100,7 +103,7 @@ def measure(
 def num_progress(plan: Plan) -> int:
     """Return how often a comparison will report progress."""
     rows = 1 + len(plan.contenders)
-    samples = rows * len(plan.prompts) + 2
+    samples = rows * len(plan.prompts) + len(plan.only_mapped) + 2
     return samples + (rows * (plan.num_timed_runs + 1) if plan.num_timed_runs else 0)
 
 
@@ -131,7 +134,8 @@ def _measure_contender(
             if counter is not None:
                 counter.start()
             try:
-                sample = plan.workload.generate(plan.prompts[index], index, contender.num_steps)
+                with watched(plan, contender, index):
+                    sample = plan.workload.generate(plan.prompts[index], index, contender.num_steps)
             finally:
                 table = None if counter is None else counter.stop()
             stats = stats_of()
@@ -180,7 +184,7 @@ def _maps(plan: Plan) -> dict[str, Any]:
     """Return the maps of the report; none for a transformer whose blocks we do not know."""
     if type(plan.workload.pipe.transformer).__name__ not in FAMILIES:
         return {}
-    return block_maps(plan.workload, plan.prompts[0], plan.contenders)
+    return {**block_maps(plan.workload, plan.prompts[0]), "skipped": read_skipped(plan)}
 
 
 def _dense_macs(work: Workload, prompt: str) -> int:

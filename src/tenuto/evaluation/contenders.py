@@ -13,7 +13,6 @@ from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.eager_prediction import EagerPrediction
 from tenuto.algorithms.ffn_reuse import FFNReuse
 from tenuto.algorithms.orbis import ORBIS
-from tenuto.algorithms.schedule import Schedule
 from tenuto.config import coerce, parse_spec, split_specs
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.peers import (
@@ -24,7 +23,7 @@ from tenuto.evaluation.peers import (
     TaylorSeer,
     nothing_counted,
 )
-from tenuto.integration.accelerate import accelerate, calibration_of, reduction_of
+from tenuto.integration.accelerate import accelerate
 from tenuto.integration.composition import Technique, composition_of
 from tenuto.integration.stats import Stats
 
@@ -43,7 +42,6 @@ class Contender:
         params: Its settings as plain values.
         num_steps: Denoising steps, where they differ from the reference's.
         applied: Puts it on a pipeline.
-        schedule: Share not computed by step and block; token reductions of ours only.
         prepare: What it has to measure once before it can be applied; None for nothing.
         techniques: What `accelerate` gets; empty for controls and others' own code.
     """
@@ -53,7 +51,6 @@ class Contender:
     params: dict[str, Any] = field(default_factory=dict)
     num_steps: int | None = None
     applied: Callable[[Any], AbstractContextManager[StatsOf]]
-    schedule: Schedule | None = None
     prepare: Callable[[Workload], None] | None = None
     techniques: tuple[Technique, ...] = ()
 
@@ -125,18 +122,8 @@ def _ours(
         with accelerate(pipe, *techniques) as handle:
             yield handle.stats
 
-    schedule = None
-    reduction = composition_of(techniques).token_reduction
-    if reduction is not None:
-        schedule = reduction_of(reduction, calibration_of(reduction)).schedule
-    return Contender(
-        spec=spec,
-        kind=kind,
-        params=params,
-        applied=applied,
-        schedule=schedule,
-        techniques=techniques,
-    )
+    composition_of(techniques)  # refuses at once what cannot go together
+    return Contender(spec=spec, kind=kind, params=params, applied=applied, techniques=techniques)
 
 
 def _fewer_steps(spec: str, texts: dict[str, str]) -> Contender:

@@ -1,13 +1,11 @@
 """What a model's blocks do over the steps of one dense run, for the report's maps."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tenuto.algorithms.matching import nearest_destinations
-from tenuto.evaluation.contenders import Contender
 from tenuto.evaluation.generation import Workload
 from tenuto.integration.recorder import Sight, recording
 
@@ -31,13 +29,11 @@ def pair_match_ratios(workload: Workload, prompt: str, index: int) -> Tensor:
 
 
 @torch.no_grad()
-def block_maps(
-    workload: Workload, prompt: str, contenders: Sequence[Contender]
-) -> dict[str, dict[str, list[list[float]]]]:
+def block_maps(workload: Workload, prompt: str) -> dict[str, dict[str, list[list[float]]]]:
     """Return the maps of one dense run on a caption; their form is fixed in docs/results.md.
 
     Pair Match Ratios; cosine of each block's attention and feed-forward output with that of the
-    step before; relative error of a linear forecast of them; and what each contender of ours does.
+    step before; relative error of a linear forecast of them.
     """
     nearest: dict[tuple[int, int], list[Tensor]] = {}
     before: dict[tuple[int, str], list[Tensor]] = {}
@@ -58,17 +54,11 @@ def block_maps(
 
     with recording(workload.pipe, see):
         workload.generate(prompt, 0)
-    num_blocks = len(similarity["attn"])
     words = {"attn": "attention outputs", "ffn": "feed-forward outputs"}
     return {
         "pmr": {"attention outputs": _ratios(list(nearest.values())).tolist()},
         "similarity": {words[part]: _rows(rows) for part, rows in similarity.items() if rows},
         "forecast_error": {words[part]: _rows(rows) for part, rows in error.items() if rows},
-        "actions": {
-            c.slug: _actions(c, workload.num_steps, num_blocks)
-            for c in contenders
-            if c.schedule is not None and c.kind == "tenuto"
-        },
     }
 
 
@@ -93,9 +83,3 @@ def _likeness(now: Tensor, known: Sequence[Tensor]) -> tuple[float, float]:
 
 def _rows(by_block: dict[int, list[float]]) -> list[list[float]]:
     return [by_block[block] for block in sorted(by_block)]
-
-
-def _actions(contender: Contender, num_steps: int, num_blocks: int) -> list[list[Any]]:
-    assert contender.schedule is not None
-    steps = [contender.schedule.row(step, num_blocks) for step in range(num_steps)]
-    return [[steps[k][block] for k in range(num_steps)] for block in range(num_blocks)]

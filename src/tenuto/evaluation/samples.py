@@ -34,6 +34,8 @@ class Plan:
         folder: Result folder, created if needed; an unfinished comparison in it is continued.
         num_timed_runs: Interleaved timed runs of each contender; 0 times nothing.
         command: Goes into the result, so that a reader can repeat it.
+        only_mapped: Contenders of which only the report's maps are made, on the first prompt: too
+            slow, or of too few steps, to be compared.
         notes: Further plain facts that belong to the result, such as the split of the prompts.
     """
 
@@ -43,6 +45,7 @@ class Plan:
     folder: Path
     num_timed_runs: int = 5
     command: str = ""
+    only_mapped: tuple[Contender, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
 
 

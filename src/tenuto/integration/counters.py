@@ -73,6 +73,11 @@ class Counters:
         self._shift_adds += shift_adds
         self._matching_s += seconds
 
+    @property
+    def savings(self) -> tuple[tuple[nn.Module, float, float], ...]:
+        """What the present call did not do so far: modules, shares of their own and their core."""
+        return tuple(self._saved)
+
     def call_lost(self) -> None:
         """Drop what was noted of a call that did not come to its end."""
         self._saved, self._extra_macs = [], 0

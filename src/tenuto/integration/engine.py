@@ -21,6 +21,7 @@ from tenuto.integration.macs import MacCounter
 from tenuto.integration.memory import BranchMemory, Key
 from tenuto.integration.pairing import check_grid, coming_ratios, find_pairs, is_matched
 from tenuto.integration.steps import Moment, StepTracker, noise_level
+from tenuto.integration.watcher import Watcher
 
 
 class Engine:
@@ -52,6 +53,7 @@ class Engine:
         self.counters = Counters()
         self.call: Call | None = None
         self.is_paused = False
+        self.watcher: Watcher | None = None
         self.predicts_blocks = predicts_blocks
         ratios = reduction.schedule.ratios() if reduction.predict != "none" else ()
         self._forecasts_spans = predicts_blocks and 1.0 in ratios
@@ -123,13 +125,12 @@ class Engine:
             return
         for reason, places in self.idle_places.items():
             self.counters.dense(reason, places)
+        if self.watcher is not None:
+            self.watcher.see_call(call, self.counters.savings, self.counters.tables[self._shapes])
         call.memory.rest()
         self.counters.call_done(self._shapes, sum(m.state_bytes for m in self._memories.values()))
         self._check_finite(output, call)
-        if (
-            call.moment.num_steps is not None
-            and call.moment.step_index + 1 == call.moment.num_steps
-        ):
+        if call.moment.is_last:
             self._memories.pop(call.moment.branch, None)
 
     def abort(self) -> None:

@@ -4,19 +4,38 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, ref
 
 from torch import nn
 
 from tenuto.integration.engine import Engine
 from tenuto.integration.stats import Stats
+from tenuto.integration.watcher import Watcher
 
-_ACCELERATED: "WeakSet[nn.Module]" = WeakSet()
+_ENGINES: "WeakKeyDictionary[nn.Module, ref[Engine]]" = WeakKeyDictionary()
+"""Engines know their models: a strong reference would keep both for ever."""
 
 
 def is_accelerated(model: nn.Module) -> bool:
     """Return whether a transformer has a handle that was not removed."""
-    return model in _ACCELERATED
+    return model in _ENGINES
+
+
+@contextmanager
+def watching(model: nn.Module, watcher: Watcher) -> Iterator[None]:
+    """Tell a watcher what an accelerated transformer leaves out, inside a with block.
+
+    Raises:
+        ValueError: The transformer is not accelerated.
+    """
+    engine = _ENGINES[model]() if model in _ENGINES else None
+    if engine is None:
+        raise ValueError(f"`model` must be accelerated, got {type(model).__name__} as it is")
+    engine.watcher = watcher
+    try:
+        yield
+    finally:
+        engine.watcher = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +60,7 @@ class Handle:
         self._accelerated = accelerated
         self._is_removed = False
         for a in accelerated:
-            _ACCELERATED.add(a.model)
+            _ENGINES[a.model] = ref(a.engine)
 
     def stats(self) -> Stats:
         """Return what was done since the start or the last `reset`, over all transformers."""
@@ -75,7 +94,7 @@ class Handle:
                 remover()
             a.engine.reset()
             a.engine.is_paused = True  # for hooks that another library keeps alive
-            _ACCELERATED.discard(a.model)
+            _ENGINES.pop(a.model, None)
 
     def __enter__(self) -> "Handle":
         return self

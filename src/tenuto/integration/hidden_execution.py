@@ -45,6 +45,11 @@ class Elements:
             marks = rows.view(marks.shape[0], -1, marks.shape[2])
         return unpack_bits(marks, self._layers.hidden)
 
+    def mask(self, marks: Tensor, num_rows: int) -> Tensor:
+        """Return (batch, rows, hidden) which values are marked; bool."""
+        del num_rows
+        return unpack_bits(marks, self._layers.hidden)
+
     def share(self, seen: Tensor) -> float:
         """Return the share of the hidden layer that is marked."""
         return int(seen.sum()) / seen.numel()
@@ -107,6 +112,12 @@ class Tiles:
         offsets = torch.arange(batch, device=marks.device)[:, None] * rows.shape[1]
         flat_order = (order + offsets).flatten()
         return _SeenTiles(marks, bounds, flat_order, flat_order.argsort())
+
+    def mask(self, marks: Tensor, num_rows: int) -> Tensor:
+        """Return (batch, rows, hidden) which values are marked; bool."""
+        tiles = torch.zeros(*marks.shape[:2], self._layers.hidden, dtype=torch.bool)
+        tiles = tiles.to(marks.device).scatter_(2, marks, True)
+        return tiles.repeat_interleave(self._tile_rows(num_rows), dim=1)[:, :num_rows]
 
     def share(self, seen: _SeenTiles) -> float:
         """Return the share of the hidden layer that is marked."""

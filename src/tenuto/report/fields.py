@@ -26,6 +26,13 @@ class Fields:
             return value
         self.refuse(key, "a number or null")
 
+    def positive(self, key: str) -> float:
+        """Read a number that must be there and greater than 0."""
+        value = self.number(key)
+        if value is None or value <= 0:
+            self.refuse(key, "a number greater than 0")
+        return value
+
     def numbers(self, key: str) -> tuple[float | None, ...]:
         """Read a list of numbers and nulls; absent is empty."""
         value = self.values.get(key)

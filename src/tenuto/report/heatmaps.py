@@ -28,7 +28,8 @@ class PanelStyle:
     """How one family of matrices is drawn.
 
     Without `limits` the colours span the values. `colours` run from low to high, or name a map of
-    matplotlib. `words` names values on the colour key.
+    matplotlib. `words` names values on the colour key. `units` are the (rows, columns) that every
+    matrix stands for, where its cells are coarser.
     """
 
     what: str
@@ -38,6 +39,7 @@ class PanelStyle:
     num_columns: int = 2
     limits: tuple[float, float] | None = None
     words: Mapping[float, str] = field(default_factory=dict)
+    units: tuple[int, int] | None = None
 
 
 def panels_svg(matrices: Mapping[str, np.ndarray], name: str, style: PanelStyle) -> str | None:
@@ -159,7 +161,10 @@ def _draw_panel(
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.imshow(matrix, cmap=_colour_map(style), vmin=limits[0], vmax=limits[1], aspect="auto")
+    rows, columns = style.units or matrix.shape
+    extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    colours = _colour_map(style)
+    axes.imshow(matrix, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto", extent=extent)
     axes.set_title(label if len(label) <= 40 else label[:37] + "...", loc="left", fontsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -1,13 +1,10 @@
 """A result folder as one HTML file that asks for nothing outside itself."""
 
-import base64
-import hashlib
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from tenuto.report.clips import films_in_budget
 from tenuto.report.comparison import Comparison, Kind, Row, read_comparison
+from tenuto.report.document import charts_html, document_html, replace_text
 from tenuto.report.gallery import gallery_html
 from tenuto.report.heatmaps import MAX_PANELS, PanelStyle, panels_svg, pmr_curve_svg
 from tenuto.report.maps import Maps, read_maps
@@ -16,6 +13,7 @@ from tenuto.report.pareto import pareto_svg
 from tenuto.report.prompts_plot import prompts_svg
 from tenuto.report.reading import reading_html
 from tenuto.report.settings import settings_html
+from tenuto.report.skipped import skipped_html
 from tenuto.report.summary import speed
 from tenuto.report.table import table_html
 
@@ -25,14 +23,6 @@ FILM_BUDGET_BYTES = 6_500_000
 _PMR = PanelStyle(what="PMR", across="step", down="step", colours="viridis", limits=(0, 1))
 _SIMILARITY = PanelStyle(what="similarity", across="step", down="block", colours="viridis")
 _FORECAST_ERROR = PanelStyle(what="forecast error", across="step", down="block", colours="magma")
-_ACTIONS = PanelStyle(
-    what="action",
-    across="step",
-    down="block",
-    colours=("#123f6d", "#7aadd9", "#f2d8a0"),
-    limits=(0, 1),
-    words={0: "dense", 0.5: "partial", 1: "predicted"},
-)
 
 
 def write_report(result_dir: Path, out: Path | None = None) -> Path:
@@ -56,7 +46,7 @@ def write_report(result_dir: Path, out: Path | None = None) -> Path:
     comparison = read_comparison(result_dir / "compare.json")
     maps = read_maps(result_dir / "maps.json")
     html = _page_html(comparison, maps, result_dir / "clips")
-    _replace_text(out, html)
+    replace_text(out, html)
     return out
 
 
@@ -64,34 +54,17 @@ def _page_html(comparison: Comparison, maps: Maps, clips: Path) -> str:
     sections = {
         "All rows": table_html(comparison.rows) + settings_html(comparison.rows),
         "Clips side by side": _clips_html(comparison, clips),
-        "Closeness against gain": _charts_html(
+        "Closeness against gain": charts_html(
             _gain_figures(comparison.rows), "paired", reading_html(comparison.rows)
         ),
-        "Inside the run": _charts_html(_map_figures(maps, comparison.rows), "packed"),
+        "What was skipped": skipped_html(maps.skipped),
+        "Inside the untouched run": charts_html(_map_figures(maps), "packed"),
     }
-    body = "".join(
-        f"<section><h2>{title}</h2>{content}</section>"
-        for title, content in sections.items()
-        if content
-    )
-    assets = files("tenuto.report") / "assets"
-    style = (assets / "report.css").read_text("utf-8")
-    script = (assets / "report.js").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    # Whatever a caption or a label may hold, only this script runs and nothing is fetched.
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'"
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>tenuto on {escape(comparison.model)}</title><style>{style}</style></head>\n"
-        f"<body><header>{overview_html(comparison)}</header>\n<main>{body}</main>\n"
-        "<footer>Made by tenuto from compare.json, schema 1.</footer>"
-        f"<script>{script}</script></body></html>\n"
+    return document_html(
+        f"tenuto on {comparison.model}",
+        overview_html(comparison),
+        sections,
+        "Made by tenuto from compare.json, schema 1.",
     )
 
 
@@ -119,14 +92,9 @@ def _gain_figures(rows: tuple[Row, ...]) -> list[tuple[str | None, str]]:
     ]
 
 
-def _map_figures(maps: Maps, rows: tuple[Row, ...]) -> list[tuple[str | None, str]]:
-    names = [row.technique for row in rows]
-    # Two settings may share a name; a slug is theirs alone.
-    name_of = {row.slug: row.technique for row in rows if names.count(row.technique) == 1}
-    actions = {name_of.get(slug, slug): matrix for slug, matrix in maps.actions.items()}
+def _map_figures(maps: Maps) -> list[tuple[str | None, str]]:
     cut = f" The first {MAX_PANELS} of {{}} are shown."
     panels = [
-        ("actions", actions, _ACTIONS, "What each block did at each step."),
         ("similarity", maps.similarity, _SIMILARITY, "Likeness of a block's output to that of "
          "the step before."),
         ("forecast", maps.forecast_error, _FORECAST_ERROR, "Error of a block's forecast, had it "
@@ -147,23 +115,3 @@ def _map_figures(maps: Maps, rows: tuple[Row, ...]) -> list[tuple[str | None, st
         "to 90th percentile over step pairs.",
     )
     return [*figures, curve]
-
-
-def _charts_html(figures: list[tuple[str | None, str]], layout: str, aside: str = "") -> str:
-    drawn = "".join(
-        f'<figure><div class="scroller" tabindex="0" role="region" aria-label="{escape(words)}">'
-        f"{svg}</div><figcaption>{escape(words)}</figcaption></figure>"
-        for svg, words in figures
-        if svg is not None
-    )
-    return f'<div class="charts {layout}">{drawn}{aside}</div>' if drawn else ""
-
-
-def _replace_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, "utf-8", newline="\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

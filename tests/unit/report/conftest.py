@@ -113,7 +113,7 @@ def maps() -> dict[str, Any]:
     gap = np.abs(steps[:, None] - steps)
     similarity = 0.99 - 0.3 * np.exp(-steps / 6) - 0.01 * blocks
     error = 0.002 * np.exp(-steps / 20) * (1 + blocks)
-    actions = np.where(steps % 3 == 0, 0.0, np.where(blocks < 4, 0.5, 1.0))
+    shares = np.where(steps % 3 == 0, 0.0, np.where(blocks < 4, 0.5, 1.0))
     return {
         "pmr": {
             "attn": (0.25 + 0.75 * np.exp(-gap / (4 + steps / 4))).tolist(),
@@ -121,8 +121,27 @@ def maps() -> dict[str, Any]:
         },
         "similarity": {"attn": similarity.tolist(), "ffn": (similarity - 0.1).tolist()},
         "forecast_error": {"hold": (3 * error).tolist(), "linear": error.tolist()},
-        "actions": {"row-10": actions.tolist(), "row-11": (actions * 0.8).tolist()},
+        "skipped": [
+            skipped("DiTo best 1.5x", shares, np.zeros_like(shares), ()),
+            skipped("ORBIS ratio=0.5", 0.5 * shares, 0.8 * shares, ("tokens", "hidden values")),
+        ],
     }
+
+
+def skipped(
+    technique: str, scores: np.ndarray, feed_forward: np.ndarray, pictures: tuple[str, ...]
+) -> dict[str, Any]:
+    """What the run of one technique left out."""
+    return {
+        "technique": technique,
+        "num_steps": NUM_STEPS,
+        "shares": {"scores": scores.tolist(), "feed-forward": feed_forward.tolist()},
+        "pictures": [
+            {"of": what, "block": 4, "step": step, "rows": 512, "columns": 768,
+             "skipped": np.linspace(0, 1, 32 * 48).reshape(32, 48).round(2).tolist()}
+            for what in pictures for step in (4, 17, 31)
+        ],
+    }  # fmt: skip
 
 
 def clip(seed: int, noise: float, num_frames: int, side: int = 64) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The page in a real browser: its script runs, its films decode and move in step."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.unit.report.test_simulation import point, simulation
 
-from tenuto.report import write_report
+from tenuto.report import write_report, write_simulation_report, write_sweep_report
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -103,11 +105,11 @@ def browse(path: Path, profile: Path, *flags: str) -> str:
     return done.stdout
 
 
-def probed(page: Path) -> Path:
+def probed(page: Path, probe: str = PROBE) -> Path:
     """Copy a page with a probe of its inside, which its own policy would refuse to run."""
     html = page.read_text("utf-8")
     html = re.sub(r"<meta http-equiv=[^>]*>", "", html)
-    html = html.replace("<head>", f"<head>{CATCH}").replace("</body>", f"{PROBE}</body>")
+    html = html.replace("<head>", f"<head>{CATCH}").replace("</body>", f"{probe}</body>")
     copy = page.with_name("probed.html")
     copy.write_text(html, "utf-8")
     return copy
@@ -180,3 +182,51 @@ def test_the_shown_difference_is_exact(
     difference = np.abs(clip.astype(int) - untouched)
     assert difference.max() > 0
     assert np.array_equal(shown[3:-3, 3:-3], (8 * difference).clip(0, 255)[3:-3, 3:-3])
+
+
+LOOK = """<script>
+const charts = [...document.querySelectorAll("svg.chart")];
+const sizes = charts.map((chart) => chart.getBoundingClientRect());
+const seen = {
+  charts: charts.length,
+  drawn: sizes.filter((box) => box.width > 200 && box.height > 60).length,
+  named: charts.filter((chart) => chart.getAttribute("aria-label").length > 40).length,
+  overflow: document.documentElement.scrollWidth - innerWidth,
+  failures: failures.join("; "),
+};
+for (const [name, value] of Object.entries(seen)) {
+  document.body.setAttribute(`data-found-${name}`, String(value));
+}
+</script>"""
+
+
+def looked_at(page: Path, profile: Path, *flags: str) -> dict[str, str]:
+    """Count the figures of a page that are drawn and named, in a window of a width."""
+    return findings(dom_of(probed(page, LOOK), profile, *flags))
+
+
+@pytest.mark.parametrize("width_px", [400, 1400])
+def test_pages_of_the_hardware_show_their_figures_at_any_width(
+    width_px: int, tmp_path: Path
+) -> None:
+    simulated, swept = tmp_path / "simulation.json", tmp_path / "design.jsonl"
+    simulated.write_text(json.dumps(simulation()))
+    swept.write_text(json.dumps(point(1.0, 9.0, 5.0, num_cores=8)) + "\n")
+    pages = {
+        6: write_simulation_report(simulated, tmp_path / "simulation.html"),
+        2: write_sweep_report(swept, tmp_path / "design.html"),
+    }
+
+    for num_charts, page in pages.items():
+        found = looked_at(page, tmp_path / f"p{num_charts}", f"--window-size={width_px},3000")
+        assert found["failures"] == ""
+        assert found["charts"] == found["drawn"] == found["named"] == str(num_charts)
+        assert int(found["overflow"]) <= 0
+
+
+def test_what_was_skipped_is_drawn_and_named(whole_page: Path, tmp_path: Path) -> None:
+    found = looked_at(whole_page, tmp_path / "profile")
+
+    # Three of closeness, four of what two techniques skipped, four of the untouched run.
+    assert found["charts"] == found["drawn"] == found["named"] == "11"
+    assert found["failures"] == ""

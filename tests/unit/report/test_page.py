@@ -60,7 +60,8 @@ def test_a_whole_folder_becomes_a_page_of_all_parts(whole_page: Path) -> None:
 
     outline = Outline(html)
     assert outline.open == []
-    for part in ("All rows", "Clips side by side", "Closeness against gain", "Inside the run"):
+    for part in ("All rows", "Clips side by side", "Closeness against gain", "What was skipped",
+                 "Inside the untouched run"):  # fmt: skip
         assert part in outline.headings
     assert "DiTo best 1.5x at 1.52x: 38.1 dB; fewer steps at the same time: 33.0 dB." in html
     assert "Example CPU @ 2.50GHz" in html
@@ -108,9 +109,10 @@ def test_no_string_of_the_folder_becomes_markup(rewrite: Rewrite) -> None:
     content["rows"][10] |= {"technique": trap, "params": {trap: [trap]}}
     (folder / "compare.json").write_text(json.dumps(content))
     matrix = [[0.0, 1.0], [1.0, 0.0]]
-    (folder / "maps.json").write_text(
-        json.dumps({part: {trap: matrix} for part in ("pmr", "similarity", "actions")})
-    )
+    picture = {"of": trap, "block": 0, "step": 0, "rows": 2, "columns": 2, "skipped": matrix}
+    skipped = {"technique": trap, "num_steps": 2, "shares": {trap: matrix}, "pictures": [picture]}
+    content = {"pmr": {trap: matrix}, "similarity": {trap: matrix}, "skipped": [skipped]}
+    (folder / "maps.json").write_text(json.dumps(content))
 
     html = page(folder)
 
@@ -125,7 +127,8 @@ def test_without_clips_or_maps_their_sections_are_absent(make_result_folder: Mak
     headings = Outline(page(folder)).headings
 
     assert "Clips side by side" not in headings
-    assert "Inside the run" not in headings
+    assert "Inside the untouched run" not in headings
+    assert "What was skipped" not in headings
     assert "Closeness against gain" in headings
 
 
@@ -162,21 +165,6 @@ def test_a_reference_that_does_not_repeat_is_told_at_the_top(
 
     assert told not in whole_page.read_text("utf-8")
     assert told in page(rewrite(reference={"repeat_identical": False}))
-
-
-def test_two_rows_of_one_name_keep_their_own_schedules(rewrite: Rewrite) -> None:
-    rows = [
-        {"technique": "DiTo", "kind": "tenuto", "slug": slug, "psnr_db": 30.0, "speedup": 1.5}
-        for slug in ("one", "two")
-    ]
-    folder = rewrite(rows=rows)
-    matrix = [[0.0, 1.0], [1.0, 0.0]]
-    (folder / "maps.json").write_text(json.dumps({"actions": {"one": matrix, "two": matrix}}))
-
-    html = page(folder)
-
-    assert ">one</text>" in html
-    assert ">two</text>" in html
 
 
 def test_a_full_folder_of_noise_stays_under_eight_megabytes(make_result_folder: Make) -> None:
