@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from tenuto.algorithms.asymrnr import AsymRnR
+from tenuto.algorithms.orbis import ORBIS
 from tenuto.evaluation.compare import measure
 from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.fronts import read_off
@@ -48,9 +50,10 @@ def plan_of(specs: tuple[str, ...], chosen: argparse.Namespace) -> Plan:
 
 def share_left_out(spec: str, num_steps: int) -> float:
     """Return the mean share of query rows that a setting leaves out, [0, 1]."""
-    schedule = contender(spec).schedule
-    if schedule is None:
-        raise ValueError(f"`spec` must reduce tokens, got {spec!r}")
+    (technique,) = contender(spec).techniques
+    if not isinstance(technique, ORBIS | AsymRnR):
+        raise TypeError(f"`spec` must be one of ORBIS or AsymRnR, got {spec!r}")
+    schedule = technique.reduction().schedule
     rows = [schedule.row(step, NUM_BLOCKS) for step in range(num_steps)]
     return sum(map(sum, rows)) / (num_steps * NUM_BLOCKS)
 
