@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tenuto.algorithms.ffn_reuse import FFNReuse
     from tenuto.algorithms.orbis import ORBIS
     from tenuto.integration.accelerate import Handle, accelerate
+    from tenuto.integration.composed import Composed
     from tenuto.integration.families import BlockFamily, ModelFamily, register_family
     from tenuto.integration.stats import Stats
 
@@ -41,6 +42,7 @@ __all__ = [  # noqa: RUF022
     "BlockFamily",
     "CalibrationError",
     "CaptionError",
+    "Composed",
     "DiTo",
     "EagerPrediction",
     "FFNReuse",
@@ -69,6 +71,7 @@ __all__ = [  # noqa: RUF022
 
 _MODULE_OF_NAME = {
     "BlockFamily": "tenuto.integration.families",
+    "Composed": "tenuto.integration.composed",
     "DiTo": "tenuto.algorithms.dito",
     "EagerPrediction": "tenuto.algorithms.eager_prediction",
     "FFNReuse": "tenuto.algorithms.ffn_reuse",

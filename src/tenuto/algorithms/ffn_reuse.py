@@ -36,6 +36,7 @@ class FFNReuse:
             the last two dense iterations, times the norm of its output weights.
         warmup: First steps that are dense, >= 1; "change" knows a change from 2 on.
         tile_rows: Tokens of a tile, >= 1; other granularities ignore it.
+        blocks: Block numbers, in the order in which blocks run; None is all of them.
 
     Raises:
         ValueError: A value is out of its range.
@@ -51,6 +52,7 @@ class FFNReuse:
     select: Select = "magnitude"
     warmup: int = 3
     tile_rows: int = 64
+    blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         check_settings(self, (
@@ -61,6 +63,8 @@ class FFNReuse:
             ("select", "'magnitude' or 'change'", self.select in ("magnitude", "change")),
             ("warmup", "an integer of at least 1", _is_count(self.warmup)),
             ("tile_rows", "an integer of at least 1", _is_count(self.tile_rows)),
+            ("blocks", "None or numbers from 0",
+             self.blocks is None or min(self.blocks, default=-1) >= 0),
         ))  # fmt: skip
 
     @classmethod

@@ -24,7 +24,8 @@ from tenuto.evaluation.peers import (
     nothing_counted,
 )
 from tenuto.integration.accelerate import accelerate
-from tenuto.integration.composition import Technique, composition_of
+from tenuto.integration.composed import Composed, resolved
+from tenuto.integration.composition import Technique
 from tenuto.integration.stats import Stats
 
 Kind = Literal["off", "control", "peer", "tenuto"]
@@ -52,7 +53,7 @@ class Contender:
     num_steps: int | None = None
     applied: Callable[[Any], AbstractContextManager[StatsOf]]
     prepare: Callable[[Workload], None] | None = None
-    techniques: tuple[Technique, ...] = ()
+    techniques: tuple[Technique | Composed, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -110,19 +111,19 @@ def _single(spec: str) -> Contender:
     return _MAKERS[name](spec, texts)
 
 
-def _technique(spec: str, technique: Technique, kind: Kind) -> Contender:
+def _technique(spec: str, technique: Technique | Composed, kind: Kind) -> Contender:
     return _ours(spec, (technique,), _params(technique), kind)
 
 
 def _ours(
-    spec: str, techniques: tuple[Technique, ...], params: dict[str, Any], kind: Kind
+    spec: str, techniques: tuple[Technique | Composed, ...], params: dict[str, Any], kind: Kind
 ) -> Contender:
     @contextmanager
     def applied(pipe: Any) -> Iterator[StatsOf]:
         with accelerate(pipe, *techniques) as handle:
             yield handle.stats
 
-    composition_of(techniques)  # refuses at once what cannot go together
+    resolved(techniques)  # refuses at once what cannot go together
     return Contender(spec=spec, kind=kind, params=params, applied=applied, techniques=techniques)
 
 
@@ -198,6 +199,9 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "fewer-steps": _fewer_steps,
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
+    "composed": lambda spec, texts: _technique(
+        spec, coerce(Composed, texts, "composed"), "tenuto"
+    ),
     "eager": lambda spec, texts: _technique(
         spec, coerce(EagerPrediction, texts, "eager"), "tenuto"
     ),

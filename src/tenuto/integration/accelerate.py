@@ -4,18 +4,16 @@ from typing import Any
 
 from torch import nn
 
-from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.reduction import Reduction
 from tenuto.algorithms.schedule import Table
 from tenuto.errors import AlreadyAcceleratedError, CalibrationError, UnsupportedModelError
-from tenuto.integration.calibration import Calibration, load_calibration
+from tenuto.integration.calibration import Calibration
+from tenuto.integration.composed import Composed, reduction_of, resolved
 from tenuto.integration.composition import (
     NO_REDUCTION,
     Technique,
-    TokenReduction,
     check_predicts,
     check_reuses,
-    composition_of,
 )
 from tenuto.integration.eager_attentions import eager_attentions
 from tenuto.integration.families import ModelFamily, family_of
@@ -26,7 +24,9 @@ from tenuto.integration.hooking import Settings, hook, spans_of
 _DENOISERS = ("transformer", "transformer_2", "unet")
 
 
-def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) -> Handle:
+def accelerate(
+    pipe_or_model: Any, *techniques: Technique | Composed, strict: bool = True
+) -> Handle:
     """Make a diffusers pipeline, or a transformer of one, faster by a technique.
 
     Only instances are hooked, never classes; weights and configuration are not touched.
@@ -34,7 +34,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
     Args:
         pipe_or_model: A diffusers pipeline with a transformer, or a transformer itself.
         techniques: At most one of each kind (`tenuto.integration.composition`): a token reduction,
-            an `FFNReuse`, an `EagerPrediction`.
+            an `FFNReuse`, an `EagerPrediction`. Or a `Composed` alone: all of them from a file.
         strict: Raise when numbers stop being finite in a run with reduced calls; False goes on
             densely and counts it.
 
@@ -49,7 +49,7 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
         ValueError: None or two of a kind are given, a schedule is for other blocks, or the
             techniques leave one another nothing to do.
     """
-    composition = composition_of(techniques)
+    composition, calibration = resolved(techniques)
     models = _denoisers(pipe_or_model)
     families = [family_of(model) for model in models]
     for model in models:
@@ -59,7 +59,6 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
                 "handle first"
             )
     technique = composition.token_reduction
-    calibration = None if technique is None else calibration_of(technique)
     settings = Settings(
         reduction=NO_REDUCTION if technique is None else reduction_of(technique, calibration),
         ffn_reuse=composition.ffn_reuse,
@@ -88,12 +87,6 @@ def _denoisers(pipe_or_model: Any) -> list[nn.Module]:
     return models
 
 
-def calibration_of(technique: TokenReduction) -> Calibration | None:
-    """Load the calibration that a technique names, None where it names none."""
-    is_named = isinstance(technique, DiTo) and isinstance(technique.schedule, str)
-    return load_calibration(technique.schedule) if is_named else None  # type: ignore[arg-type]
-
-
 def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> None:
     """Raise where fitted weights would be used on something else than they were fitted to."""
     if reduction.predict != "fitted":
@@ -103,19 +96,11 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
             "`schedule` must be a calibration with forecast weights (method forecast) for "
             "predict='fitted', got one without"
         )
-    if not spans or any(0 < ratio < 1 for ratio in reduction.schedule.ratios()):
+    if not spans:
         raise ValueError(
             "`predict`='fitted' must come with ratio=1, predict_at='blocks' and a scope of all "
             "parts: the weights are fitted to what all blocks add together"
         )
-
-
-def reduction_of(technique: TokenReduction, calibration: Calibration | None) -> Reduction:
-    """Return what the engine does under a technique and the calibration that it names, if any."""
-    if not isinstance(technique, DiTo) or calibration is None:
-        return technique.reduction()
-    table = Table(tuple(technique.ratio if ratio else 0.0 for ratio in calibration.ratios))
-    return technique.reduction(table, calibration.forecast_weights)
 
 
 def _check_fit(
@@ -131,7 +116,8 @@ def _check_fit(
             schedule.row(step_index, len(rows))
     _check_fitted(reduction, spans_of(reduction, rows))
     if settings.ffn_reuse is not None:
-        check_weights(feed_forwards(rows, type(model).__name__), settings.ffn_reuse)
+        found = feed_forwards(rows, type(model).__name__, settings.ffn_reuse.blocks)
+        check_weights(found, settings.ffn_reuse)
         check_reuses(settings.ffn_reuse, reduction, len(rows))
     if settings.eager is not None:
         check_predicts(settings.eager, reduction)

@@ -30,10 +30,13 @@ class Calibration:
     Attributes:
         model: Fingerprint of the transformer, see `model_fingerprint`.
         scheduler: Fingerprint of the scheduler, see `scheduler_fingerprint`.
-        ratios: For each step, 0 where it is dense; the chosen ratio elsewhere.
+        ratios: For each step, 0 where it is dense; elsewhere the share of the tokens not computed
+            in a composition, and any other number in a calibration of steps alone.
         pmr: (steps, steps) Pair Match Ratio, float32 in [0, 1]; None where not measured.
         forecast_weights: (steps, outputs, channels) for ``predict="fitted"``, float32; None where
             not measured.
+        techniques: Of a composition: fields of each technique by its name, see
+            `tenuto.integration.composed`; None for a calibration of steps alone.
         notes: Anything else worth keeping: how it was made, on how many prompts, versions.
     """
 
@@ -42,6 +45,7 @@ class Calibration:
     ratios: tuple[float, ...]
     pmr: Tensor | None = None
     forecast_weights: Tensor | None = None
+    techniques: dict[str, dict[str, Any]] | None = None
     notes: dict[str, Any]
 
     def check_model(self, model: nn.Module) -> None:
@@ -113,6 +117,8 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         "scheduler": calibration.scheduler,
         "notes": json.dumps(calibration.notes),
     }
+    if calibration.techniques is not None:
+        metadata["techniques"] = json.dumps(calibration.techniques)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     save_file(tensors, partial, metadata=metadata)
@@ -157,15 +163,25 @@ def _load(path: Path) -> Calibration:
     missing = sorted({"model", "scheduler", "notes"} - set(metadata))
     if missing:
         raise CalibrationError(f"{path.name} must say what it is for, but has no {missing}")
-    try:
-        notes = json.loads(metadata["notes"])
-    except ValueError as error:
-        raise CalibrationError(f"{path.name} must have notes in JSON: {error}") from None
     return Calibration(
         model=metadata["model"],
         scheduler=metadata["scheduler"],
         ratios=tuple(float(r) for r in tensors["ratios"]),
         pmr=tensors.get("pmr"),
         forecast_weights=tensors.get("forecast_weights"),
-        notes=notes,
+        techniques=_from_json(path, metadata, "techniques") if "techniques" in metadata else None,
+        notes=_from_json(path, metadata, "notes"),
     )
+
+
+def _from_json(path: Path, metadata: dict[str, str], name: str) -> Any:
+    """Return an entry of the metadata that is a JSON object."""
+    try:
+        found = json.loads(metadata[name])
+    except ValueError as error:
+        raise CalibrationError(f"{path.name} must have {name} in JSON: {error}") from None
+    if not isinstance(found, dict) or (
+        name == "techniques" and not all(isinstance(fields, dict) for fields in found.values())
+    ):
+        raise CalibrationError(f"{path.name} must have a table of {name}, got {found!r}")
+    return found

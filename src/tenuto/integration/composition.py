@@ -94,7 +94,7 @@ def check_reuses(setting: FFNReuse, reduction: Reduction, num_blocks: int) -> No
     Raises:
         ValueError: No step of the schedule reuses a hidden value.
     """
-    blocks = range(num_blocks)
+    blocks = range(num_blocks) if setting.blocks is None else setting.blocks
     if setting.is_off or any(_is_ever_sparse(setting, reduction, b, num_blocks) for b in blocks):
         return
     raise ValueError(

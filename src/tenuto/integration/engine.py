@@ -162,7 +162,9 @@ class Engine:
         history = call.memory.histories.get(key)
         if history is None:
             r = self.reduction
-            history = History(r.predict, r.history_bits, r.fitted_weights)
+            # Fitted weights are of what all blocks add together; a module alone goes on linearly.
+            predict = r.predict if is_span or r.predict != "fitted" else "linear"
+            history = History(predict, r.history_bits, r.fitted_weights)
             call.memory.histories[key] = history
         history.push(call.moment.step_index, outputs)
 

@@ -52,15 +52,27 @@ class FeedForwardLayers:
 
 
 def feed_forwards(
-    rows: Sequence[tuple[BlockFamily, nn.Module]], model_name: str
+    rows: Sequence[tuple[BlockFamily, nn.Module]],
+    model_name: str,
+    blocks: tuple[int, ...] | None = None,
 ) -> list[tuple[Key, FeedForwardLayers]]:
-    """Return the feed-forwards of all blocks, under the keys that token reduction gives them.
+    """Return the feed-forwards of blocks, under the keys that token reduction gives them.
+
+    Args:
+        rows: All blocks in the order in which they run, each with its row of the table.
+        model_name: For errors.
+        blocks: Numbers of the blocks; None is all of them.
 
     Raises:
+        ValueError: A number of `blocks` is of no block.
         UnsupportedModelError: One is built in a way that is not known, or there is none.
     """
+    if blocks is not None and max(blocks) >= len(rows):
+        raise ValueError(f"`blocks` must be below {len(rows)}, got {blocks!r}")
     found = []
     for index, (row, block) in enumerate(rows):
+        if blocks is not None and index not in blocks:
+            continue
         layers = _layers_of(block, row, f"{model_name} block {index}")
         if layers is not None:
             found.append(((index, "ffn" if row.fused is None else "fused"), layers))

@@ -85,7 +85,7 @@ def hook(
         places += _eager_places(engine, rows, settings.eager)
     places += _places(engine, rows, spans)
     if settings.ffn_reuse is not None and not settings.ffn_reuse.is_off:
-        found = feed_forwards(rows, type(model).__name__)
+        found = feed_forwards(rows, type(model).__name__, settings.ffn_reuse.blocks)
         places += [FFNPlace(engine, settings.ffn_reuse, layers, key) for key, layers in found]
     engine.counters.modules_hooked = len(places)
     grids = GridWatch(engine, model, family)
