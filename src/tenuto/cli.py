@@ -4,14 +4,15 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenuto import __version__, cli_hardware
+from tenuto.cli_composed import run_composed
 from tenuto.cli_gpu import add_gpu_table, run_gpu_table
 from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
+from tenuto.cli_progress import progress_bar
 from tenuto.cli_rtl import add_rtl, run_rtl
 from tenuto.errors import TenutoError
 
@@ -122,7 +123,7 @@ def _run_comparison(plan: "Plan", json_file: Path | None) -> int:
 
     if json_file is not None and not json_file.parent.is_dir():
         raise ValueError(f"`--json` must be in a folder that exists, got {str(json_file)!r}")
-    with _bar(num_progress(plan)) as step:
+    with progress_bar(num_progress(plan)) as step:
         result = compare(plan, step)
     print(result_table(result))
     if json_file is not None:
@@ -155,14 +156,18 @@ def _calibrate(chosen: argparse.Namespace) -> int:
     )
     from tenuto.evaluation.prompts import prompts_for
 
-    target = chosen.target_psnr, chosen.target_speed
+    if chosen.method == "composed":
+        return run_composed(chosen)
+    target = _only(chosen.target_psnr), _only(chosen.target_speed)
     has_target = target != (None, None)
     if has_target and chosen.method == "pmr":
-        raise ValueError("`--target-psnr` and `--target-speed` must come with --method forecast")
+        raise ValueError(
+            "`--target-psnr` and `--target-speed` must come with --method forecast or composed"
+        )
     num_prompts = chosen.prompts + has_target * (NUM_SEARCHED + NUM_CHECKED)
     prompts = prompts_for(chosen.model, "seen", num_prompts, chosen.prompt_file)
     workload = _workload(chosen)
-    with _bar(None) as step:
+    with progress_bar(None) as step:
         if chosen.method == "pmr":
             gap = chosen.max_gap or 8
             text = calibrate_pmr(workload, prompts, chosen.threshold, gap, chosen.out, step)
@@ -175,6 +180,13 @@ def _calibrate(chosen: argparse.Namespace) -> int:
             text = calibrate_forecast(workload, prompts, tuple(chosen.speed), gap, chosen.out, step)
     print(text)
     return 0
+
+
+def _only(targets: list[float] | None) -> float | None:
+    """Return the target of a method that takes one."""
+    if targets is not None and len(targets) > 1:
+        raise ValueError(f"several targets must come with --method composed, got {targets}")
+    return None if targets is None else targets[0]
 
 
 def _draw_pmr(path: Path) -> Path:
@@ -219,17 +231,3 @@ def _set_threads(chosen: argparse.Namespace) -> None:
     import torch
 
     torch.set_num_threads(chosen.threads)
-
-
-@contextmanager
-def _bar(total: int | None) -> Iterator[Callable[[str], None]]:
-    """A progress bar on the error stream; the function steps it and names what was done."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, file=sys.stderr, unit="run", dynamic_ncols=True) as bar:
-
-        def step(done: str) -> None:
-            bar.set_description_str(done[:40])
-            bar.update()
-
-        yield step

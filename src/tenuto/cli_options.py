@@ -12,9 +12,10 @@ _SPEC = (
     "name:key=value,key=value with + between the items of a tuple, e.g. "
     "dito:ratio=0.5,interval=3,scope=attn+ffn (fields of tenuto.DiTo) | orbis:ratio=0.5 | "
     "ffn-reuse:sparsity=0.5,granularity=column | eager:keep_ratio=0.5 | several of these joined by "
-    "+, e.g. dito+ffn-reuse:sparsity=0.5 | dito-paper | orbis-paper | tomesd:ratio=0.5 | tofu | "
-    "sito | toma | asymrnr | toca-style | duca-style | resca-style | clusca-style | fewer-steps:30 "
-    "| taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | magcache | pab | cache-dit | off"
+    "+, e.g. dito+ffn-reuse:sparsity=0.5 | composed:fast.safetensors | dito-paper | orbis-paper | "
+    "tomesd:ratio=0.5 | tofu | sito | toma | asymrnr | toca-style | duca-style | resca-style | "
+    "clusca-style | fewer-steps:30 | taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | "
+    "magcache | pab | cache-dit | off"
 )
 
 
@@ -81,8 +82,9 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
     """Options of `tenuto calibrate`."""
     add_workload(parser, seed=CALIBRATION_SEED)
     parser.add_argument(
-        "--method", choices=("pmr", "forecast"), default="forecast",
-        help="DiTo's Pair Match Ratio, or fitted forecasts (default)",
+        "--method", choices=("pmr", "forecast", "composed"), default="forecast",
+        help="DiTo's Pair Match Ratio, fitted forecasts (default), or a search over all techniques "
+        "together, which needs a target",
     )  # fmt: skip
     parser.add_argument(
         "--prompts", type=int, default=12,
@@ -94,12 +96,24 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     target = parser.add_mutually_exclusive_group()
     target.add_argument(
-        "--target-psnr", type=float, metavar="DB",
-        help="forecast: the fastest schedule of at least this mean PSNR, checked on other captions",
+        "--target-psnr", type=float, nargs="+", metavar="DB",
+        help="the fastest setting of at least this mean PSNR, checked on other captions; composed "
+        "takes several, and each adds its own to the name",
     )  # fmt: skip
     target.add_argument(
-        "--target-speed", type=float, metavar="X",
-        help="forecast: the best schedule of this speed-up, checked on other captions",
+        "--target-speed", type=float, nargs="+", metavar="X",
+        help="the best setting of this speed-up, checked on other captions; several as above",
+    )  # fmt: skip
+    parser.add_argument(
+        "--price", choices=("time", "macs"), default="time",
+        help="composed: what a speed-up is of; macs admits techniques that save no time here",
+    )  # fmt: skip
+    parser.add_argument(
+        "--evaluations", type=int, default=24,
+        help="composed: most compositions that are measured (default 24)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workers", type=int, default=1, help="composed: processes, one thread each (default 1)"
     )  # fmt: skip
     parser.add_argument(
         "--threshold", type=float, default=0.6, help="pmr: match again below (default 0.6)"

@@ -162,10 +162,7 @@ def _probe(
 ) -> Forecastable:
     """Try every forecast, follow errors to the sample, time a predicted step."""
     wanted = list(patterns(workload.num_steps, TAPS, max_gap, WARMUP))
-    span = workload.num_steps - 1 - WARMUP
-    probed = sorted(
-        {WARMUP + round(i * span / (NUM_PROBED_STEPS - 1)) for i in range(NUM_PROBED_STEPS)}
-    )
+    probed = probed_steps(workload.num_steps)
     costs: list[dict[Pattern, float]] = []
     growths: list[dict[int, float]] = []
     shares: list[float] = []
@@ -187,6 +184,18 @@ def _probe(
         costs=mean_costs,
         growth=growth,
         predicted_cost=min(shares),
+    )
+
+
+def probed_steps(num_steps: int) -> list[int]:
+    """Return the steps at which the growth of an error is measured.
+
+    >>> probed_steps(40)
+    [3, 8, 13, 18, 24, 29, 34, 39]
+    """
+    span = num_steps - 1 - WARMUP
+    return sorted(
+        {WARMUP + round(i * span / (NUM_PROBED_STEPS - 1)) for i in range(NUM_PROBED_STEPS)}
     )
 
 

@@ -199,9 +199,7 @@ _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "fewer-steps": _fewer_steps,
     "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
     "dito-paper": _paper,
-    "composed": lambda spec, texts: _technique(
-        spec, coerce(Composed, texts, "composed"), "tenuto"
-    ),
+    "composed": lambda spec, texts: _technique(spec, coerce(Composed, texts, "composed"), "tenuto"),
     "eager": lambda spec, texts: _technique(
         spec, coerce(EagerPrediction, texts, "eager"), "tenuto"
     ),

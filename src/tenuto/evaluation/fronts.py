@@ -91,7 +91,7 @@ def read_off(points: Sequence[tuple[float, float]], at: float) -> float | None:
     >>> read_off([(1.0, 50.0), (2.0, 30.0), (1.5, 20.0)], 1.5)
     40.0
     """
-    front = _pareto(points)
+    front = pareto(points)
     for index, (x, y) in enumerate(front):
         if x < at:
             continue
@@ -102,8 +102,12 @@ def read_off(points: Sequence[tuple[float, float]], at: float) -> float | None:
     return None
 
 
-def _pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that no other beats in both quantities, by the first, rising."""
+def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that no other beats in both quantities, by the first, rising.
+
+    >>> pareto([(1.0, 50.0), (2.0, 40.0), (1.5, 30.0)])
+    [(1.0, 50.0), (2.0, 40.0)]
+    """
     front: list[tuple[float, float]] = []
     best = float("-inf")
     for x, y in sorted(points, reverse=True):

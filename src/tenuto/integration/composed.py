@@ -52,10 +52,9 @@ def settings_of(*techniques: Technique) -> TechniqueSettings:
     names = {technique_class: name for name, technique_class in _CLASSES.items()}
     return {
         names[type(technique)]: {
-            field.name: value
+            field.name: getattr(technique, field.name)
             for field in fields(technique)
-            if (value := getattr(technique, field.name)) != field.default
-            and field.name != "schedule"
+            if field.name != "schedule"
         }
         for technique in techniques
     }

@@ -1,0 +1,122 @@
+"""What was measured -> the front, and the setting that meets a target."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from tenuto.evaluation.fronts import pareto
+from tenuto.evaluation.search.additive import Measured
+
+Time = Callable[[Sequence[Measured]], list[float]]
+"""Returns measured speed-ups in time."""
+
+NUM_TIMED = 3
+"""Settings that are timed at once; the first of them that meets the target is chosen."""
+
+_NUM_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A wish: at least so many decibels as fast as can be, or so fast at the highest fidelity.
+
+    One of the two is None.
+    """
+
+    psnr_db: float | None = None
+    speed: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.psnr_db is None) == (self.speed is None):
+            raise ValueError(
+                f"`target` must be decibels or a speed-up, got {self.psnr_db!r} and {self.speed!r}"
+            )
+        if self.psnr_db is not None and self.psnr_db <= 0:
+            raise ValueError(f"`--target-psnr` must be above 0 dB, got {self.psnr_db!r}")
+        if self.speed is not None and self.speed < 1:
+            raise ValueError(f"`--target-speed` must be at least 1, got {self.speed!r}")
+
+    def __str__(self) -> str:
+        return f"{self.speed:g}x" if self.speed is not None else f"{self.psnr_db:g} dB"
+
+    @property
+    def slug(self) -> str:
+        """The target as part of a file name."""
+        return f"{self.speed:g}x" if self.speed is not None else f"{self.psnr_db:g}db"
+
+    def is_met(self, speed: float, error: float) -> bool:
+        """Say whether a speed-up, or an error (see `Measured.error`), is enough."""
+        if self.speed is not None:
+            return speed >= self.speed
+        assert self.psnr_db is not None
+        return error <= 10 ** (-self.psnr_db / 10)
+
+    def rank(self, speed: float, error: float) -> float:
+        """Return a number that is larger for the better of two that meet the target."""
+        return -error if self.speed is not None else speed
+
+
+def best_of(measured: Sequence[Measured], target: Target) -> list[Measured]:
+    """Return the settings that meet a target by their operations, best first."""
+    good = [one for one in measured if target.is_met(one.speed, one.error)]
+    return sorted(good, key=lambda one: -target.rank(one.speed, one.error))
+
+
+def front_of(measured: Sequence[Measured]) -> list[Measured]:
+    """Return the settings that no other beats in both operations and mean PSNR, slowest first."""
+    points = [(one.speed, fmean(one.psnr_db)) for one in measured]
+    corners = set(pareto(points))
+    found = {point: one for point, one in zip(points, measured, strict=True) if point in corners}
+    return [found[point] for point in sorted(found)]
+
+
+def choose(measured: Sequence[Measured], target: Target, time: Time | None) -> Measured:
+    """Return the setting of a target.
+
+    Args:
+        measured: All settings.
+        target: What is wanted.
+        time: Measures speed-ups in time; None lets operations decide.
+
+    Raises:
+        ValueError: No setting meets the target.
+    """
+    ranked = best_of(measured, target)
+    if not ranked:
+        reached = max((one.speed for one in measured), default=1.0)
+        best = max((fmean(one.psnr_db) for one in measured), default=0.0)
+        raise ValueError(
+            f"the target must be one that a setting reaches, at most {reached:.2f}x or "
+            f"{best:.1f} dB here, got {target}"
+        )
+    if time is None:
+        return ranked[0]
+    if target.speed is None:
+        some = ranked[:NUM_TIMED]
+        return max(zip(time(some), some, strict=True), key=lambda pair: pair[0])[1]
+    return _fast_enough(ranked, target.speed, time)
+
+
+def _fast_enough(ranked: list[Measured], speed: float, time: Time) -> Measured:
+    """Return the best setting that is as fast as wanted in time; operations foretell who may be.
+
+    Raises:
+        ValueError: None of those timed is.
+    """
+    floor, fastest = speed, 0.0
+    for _ in range(_NUM_TRIES):
+        some = [one for one in ranked if one.speed >= floor][:NUM_TIMED]
+        if not some:
+            break
+        seconds = time(some)
+        for one, found in zip(some, seconds, strict=True):
+            if found >= speed:
+                return one
+        fastest = max(fastest, *seconds)
+        # How far time lags behind operations: ask for that much more.
+        lag = max(found / one.speed for one, found in zip(some, seconds, strict=True))
+        floor = max(speed / lag, 1.001 * max(one.speed for one in some))
+    raise ValueError(
+        f"`--target-speed` must be a speed-up in time that a setting reaches, at most "
+        f"{fastest:.2f}x of those timed, got {speed!r}; --price macs counts operations instead"
+    )

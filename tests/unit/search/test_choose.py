@@ -1,0 +1,87 @@
+import pytest
+
+from tenuto import FFNReuse
+from tenuto.evaluation.search.additive import Measured
+from tenuto.evaluation.search.choose import Target, choose, front_of
+from tenuto.evaluation.search.setting import Setting
+
+
+def measured(speed, psnr_db, sparsity=0.5):
+    setting = Setting(ratios=(0.0,) * 4, ffn_reuse=FFNReuse(sparsity=round(sparsity, 3)))
+    return Measured(setting=setting, psnr_db=(psnr_db - 1, psnr_db + 1), speed=speed)
+
+
+FOUR = [measured(s, p, s / 10) for s, p in ((1.2, 60.0), (1.6, 50.0), (2.1, 45.0), (3.0, 30.0))]
+BEATEN = measured(1.5, 40.0, 0.9)
+
+
+def test_the_front_leaves_out_what_is_beaten_and_keeps_the_order_of_speed():
+    assert front_of([BEATEN, *reversed(FOUR)]) == FOUR
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"),
+    [
+        (Target(speed=1.5), FOUR[1]),
+        (Target(speed=1.6), FOUR[1]),
+        (Target(speed=2.0), FOUR[2]),
+        (Target(psnr_db=44.0), FOUR[2]),
+        (Target(psnr_db=50.0), FOUR[1]),
+        (Target(psnr_db=29.0), FOUR[3]),
+    ],
+)
+def test_operations_decide_where_nothing_is_timed(target, wanted):
+    assert choose([BEATEN, *FOUR], target, None) is wanted
+
+
+def test_a_setting_that_is_too_slow_in_time_gives_way_to_a_faster_one():
+    def slow(some):
+        return [0.8 * one.speed for one in some]
+
+    assert choose(FOUR, Target(speed=1.6), slow) is FOUR[2]
+
+
+def test_a_lag_of_all_asks_for_faster_settings_than_those_first_timed():
+    many = [measured(1.6 + i / 100, 50.0 - i, i / 100) for i in range(60)]
+    asked = []
+
+    def slow(some):
+        asked.append(len(some))
+        return [0.8 * one.speed for one in some]
+
+    chosen = choose(many, Target(speed=1.6), slow)
+
+    assert chosen.speed == pytest.approx(2.0)
+    assert asked == [3, 3]
+
+
+def test_of_settings_of_enough_decibels_the_fastest_in_time_is_chosen():
+    def upside_down(some):
+        return [1 / one.speed for one in some]
+
+    assert choose(FOUR, Target(psnr_db=29.0), upside_down) is FOUR[1]
+
+
+def test_a_target_that_operations_do_not_reach_is_refused_with_what_is_reached():
+    with pytest.raises(ValueError, match=r"at most 3.00x or 60.0 dB here, got 4x$"):
+        choose(FOUR, Target(speed=4.0), None)
+    with pytest.raises(ValueError, match=r"at most 3.00x or 60.0 dB here, got 70 dB$"):
+        choose(FOUR, Target(psnr_db=70.0), None)
+
+
+def test_a_target_that_time_does_not_reach_is_refused_with_what_was_timed():
+    with pytest.raises(ValueError, match=r"at most 0.75x of those timed, got 2.0; --price macs"):
+        choose(FOUR, Target(speed=2.0), lambda some: [one.speed / 4 for one in some])
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "`target` must be decibels or a speed-up"),
+        ({"psnr_db": 0.0}, "`--target-psnr` must be above 0 dB, got 0.0"),
+        ({"speed": 0.9}, "`--target-speed` must be at least 1, got 0.9"),
+    ],
+)
+def test_a_target_that_cannot_be_wanted_is_refused(fields, text):
+    with pytest.raises(ValueError, match=text):
+        Target(**fields)
