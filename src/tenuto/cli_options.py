@@ -109,8 +109,8 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
         help="composed: what a speed-up is of; macs admits techniques that save no time here",
     )  # fmt: skip
     parser.add_argument(
-        "--evaluations", type=int, default=24,
-        help="composed: most compositions that are measured (default 24)",
+        "--evaluations", type=int, default=12,
+        help="composed: compositions that are measured for a target at most (default 12)",
     )  # fmt: skip
     parser.add_argument(
         "--workers", type=int, default=1, help="composed: processes, one thread each (default 1)"

@@ -126,8 +126,8 @@ class Additive:
         """Return at how many steps a technique saves, over at how many it does alone."""
         if isinstance(technique, EagerPrediction):
             return ratios.count(0.0) / self.num_steps
-        alone = len(_iterations(_anywhere(technique), (0.0,) * self.num_steps))
-        return len(_iterations(_anywhere(technique), ratios)) / alone
+        alone = num_iterations(_anywhere(technique), (0.0,) * self.num_steps)
+        return num_iterations(_anywhere(technique), ratios) / alone
 
 
 def shares_of(probes: list[Measured], num_blocks: int) -> dict[str, Shares]:
@@ -141,7 +141,7 @@ def shares_of(probes: list[Measured], num_blocks: int) -> dict[str, Shares]:
         savings = [max(0.0, 1 - 1 / one.speed) for one in of_kind]
         found[kind] = Shares(
             error=tuple(error / sum(errors) for error in errors),
-            saving=tuple(saving / sum(savings) for saving in savings),
+            saving=tuple(saving / (sum(savings) or 1.0) for saving in savings),
         )
     return found
 
@@ -177,8 +177,9 @@ def _in_blocks(shares: tuple[float, ...], blocks: tuple[int, ...] | None) -> flo
 
 
 @cache
-def _iterations(technique: FFNReuse, ratios: tuple[float, ...]) -> list[int]:
-    return sparse_iterations(technique, ratios)
+def num_iterations(technique: FFNReuse, ratios: tuple[float, ...]) -> int:
+    """Return at how many steps FFN-Reuse saves something."""
+    return len(sparse_iterations(technique, ratios))
 
 
 @cache

@@ -11,7 +11,7 @@ Time = Callable[[Sequence[Measured]], list[float]]
 """Returns measured speed-ups in time."""
 
 NUM_TIMED = 3
-"""Settings that are timed at once; the first of them that meets the target is chosen."""
+"""Settings that are timed at once."""
 
 _NUM_TRIES = 3
 
@@ -37,12 +37,12 @@ class Target:
             raise ValueError(f"`--target-speed` must be at least 1, got {self.speed!r}")
 
     def __str__(self) -> str:
-        return f"{self.speed:g}x" if self.speed is not None else f"{self.psnr_db:g} dB"
+        return f"{self.speed:.4g}x" if self.speed is not None else f"{self.psnr_db:.4g} dB"
 
     @property
     def slug(self) -> str:
         """The target as part of a file name."""
-        return f"{self.speed:g}x" if self.speed is not None else f"{self.psnr_db:g}db"
+        return str(self).replace(" dB", "db")
 
     def is_met(self, speed: float, error: float) -> bool:
         """Say whether a speed-up, or an error (see `Measured.error`), is enough."""
@@ -56,6 +56,10 @@ class Target:
         return -error if self.speed is not None else speed
 
 
+Compose = Callable[[Target], Sequence[Measured]]
+"""Measures what may meet a target, and returns everything measured so far."""
+
+
 def best_of(measured: Sequence[Measured], target: Target) -> list[Measured]:
     """Return the settings that meet a target by their operations, best first."""
     good = [one for one in measured if target.is_met(one.speed, one.error)]
@@ -65,58 +69,64 @@ def best_of(measured: Sequence[Measured], target: Target) -> list[Measured]:
 def front_of(measured: Sequence[Measured]) -> list[Measured]:
     """Return the settings that no other beats in both operations and mean PSNR, slowest first."""
     points = [(one.speed, fmean(one.psnr_db)) for one in measured]
-    corners = set(pareto(points))
-    found = {point: one for point, one in zip(points, measured, strict=True) if point in corners}
-    return [found[point] for point in sorted(found)]
+    found = dict(zip(reversed(points), reversed(measured), strict=True))  # of equal ones the first
+    return [found[point] for point in pareto(points)]
 
 
-def choose(measured: Sequence[Measured], target: Target, time: Time | None) -> Measured:
+def choose(compose: Compose, target: Target, time: Time | None) -> Measured:
     """Return the setting of a target.
 
     Args:
-        measured: All settings.
+        compose: Gives settings to choose from.
         target: What is wanted.
         time: Measures speed-ups in time; None lets operations decide.
 
     Raises:
         ValueError: No setting meets the target.
     """
-    ranked = best_of(measured, target)
+    if time is not None and target.speed is not None:
+        return _fast_enough(compose, target.speed, time)
+    measured = compose(target)
+    ranked = best_of(measured, target)[:NUM_TIMED]
     if not ranked:
-        reached = max((one.speed for one in measured), default=1.0)
-        best = max((fmean(one.psnr_db) for one in measured), default=0.0)
-        raise ValueError(
-            f"the target must be one that a setting reaches, at most {reached:.2f}x or "
-            f"{best:.1f} dB here, got {target}"
-        )
+        raise ValueError(_unreached(measured, target))
     if time is None:
         return ranked[0]
-    if target.speed is None:
-        some = ranked[:NUM_TIMED]
-        return max(zip(time(some), some, strict=True), key=lambda pair: pair[0])[1]
-    return _fast_enough(ranked, target.speed, time)
+    return max(zip(time(ranked), ranked, strict=True), key=lambda pair: pair[0])[1]
 
 
-def _fast_enough(ranked: list[Measured], speed: float, time: Time) -> Measured:
-    """Return the best setting that is as fast as wanted in time; operations foretell who may be.
+def _fast_enough(compose: Compose, speed: float, time: Time) -> Measured:
+    """Return the best setting that is as fast as wanted in time.
+
+    Operations foretell who may be. Where time lags behind them, that many more are asked for.
 
     Raises:
-        ValueError: None of those timed is.
+        ValueError: None is.
     """
-    floor, fastest = speed, 0.0
+    goal, fastest = speed, 0.0
     for _ in range(_NUM_TRIES):
-        some = [one for one in ranked if one.speed >= floor][:NUM_TIMED]
+        target = Target(speed=goal)
+        measured = compose(target)
+        some = best_of(measured, target)[:NUM_TIMED]
         if not some:
-            break
-        seconds = time(some)
-        for one, found in zip(some, seconds, strict=True):
-            if found >= speed:
+            raise ValueError(_unreached(measured, target))
+        found = time(some)
+        for one, speedup in zip(some, found, strict=True):
+            if speedup >= speed:
                 return one
-        fastest = max(fastest, *seconds)
-        # How far time lags behind operations: ask for that much more.
-        lag = max(found / one.speed for one, found in zip(some, seconds, strict=True))
-        floor = max(speed / lag, 1.001 * max(one.speed for one in some))
+        fastest = max(fastest, *found)
+        lag = max(speedup / one.speed for one, speedup in zip(some, found, strict=True))
+        goal = max(speed / lag, 1.001 * goal)
     raise ValueError(
         f"`--target-speed` must be a speed-up in time that a setting reaches, at most "
         f"{fastest:.2f}x of those timed, got {speed!r}; --price macs counts operations instead"
+    )
+
+
+def _unreached(measured: Sequence[Measured], target: Target) -> str:
+    speed = max((one.speed for one in measured), default=1.0)
+    psnr_db = max((fmean(one.psnr_db) for one in measured), default=0.0)
+    return (
+        f"the target must be one that a setting reaches, at most {speed:.2f}x or {psnr_db:.1f} dB "
+        f"here, got {target}"
     )

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -84,7 +85,14 @@ class Evaluations:
             )
         waiting = {self._pool.submit(perform, job): job for job in missing.values()}
         for future in as_completed(waiting):
-            self._add(waiting[future].key, future.result())
+            try:
+                found = future.result()
+            except BrokenProcessPool:
+                raise ResultError(
+                    "a process of the search was ended from outside (memory?): the same command "
+                    "goes on where it stopped"
+                ) from None
+            self._add(waiting[future].key, found)
             self._progress(waiting[future].measure.__name__.replace("_", " "))
 
     def _add(self, key: str, found: Found) -> None:

@@ -1,22 +1,27 @@
 """Every composition, as the additive model sees it -> the few that are worth measuring next."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from tenuto.algorithms.eager_prediction import EagerPrediction
+from tenuto.algorithms.ffn_reuse import FFNReuse
 from tenuto.algorithms.mode_search import ModeSchedule
 from tenuto.algorithms.subset_search import best_subsets
-from tenuto.evaluation.search.additive import Additive, Inside, Measured
+from tenuto.evaluation.search.additive import Additive, Measured, Shares, num_iterations
 from tenuto.evaluation.search.choose import Target, best_of
-from tenuto.evaluation.search.setting import Setting, sparse_iterations
+from tenuto.evaluation.search.setting import Setting
+
+_Technique = TypeVar("_Technique", FFNReuse, EagerPrediction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A setting and what its steps should cost.
+    """A composition that could be measured.
 
     Attributes:
-        setting: Not measured yet, perhaps.
-        foreseen: Sum of the costs of its steps.
+        setting: The composition.
+        foreseen: Sum of the errors of its steps, see `best_schedules`.
     """
 
     setting: Setting
@@ -33,18 +38,22 @@ def candidates(model: Additive, schedules: Sequence[ModeSchedule]) -> list[Candi
         model: Knows the techniques inside steps, and what each block has of them.
         schedules: Dense, partial and predicted steps.
     """
-    ffns = [None, *_in_best_blocks(model, "ffn")]
-    eagers = [None, *_in_best_blocks(model, "eager")]
-    found = []
-    for schedule in schedules:
-        is_partial = any(0 < ratio < 1 for ratio in schedule.ratios)
-        for ffn in ffns:
-            if ffn is not None and not sparse_iterations(ffn, schedule.ratios):  # type: ignore[arg-type]
-                continue
-            for eager in eagers[:1] if is_partial else eagers:
-                setting = Setting(ratios=schedule.ratios, ffn_reuse=ffn, eager=eager)  # type: ignore[arg-type]
-                found.append(Candidate(setting=setting, foreseen=schedule.error))
-    return [candidate for candidate in found if candidate.setting.kinds]
+    reuses = [part for part in model.parts if isinstance(part, FFNReuse)]
+    eagers = [part for part in model.parts if isinstance(part, EagerPrediction)]
+    ffns = [None, *_in_best_blocks(reuses, model.shares.get("ffn"))]
+    predicted = [None, *_in_best_blocks(eagers, model.shares.get("eager"))]
+    return [
+        Candidate(
+            setting=Setting(ratios=schedule.ratios, ffn_reuse=ffn, eager=eager),
+            foreseen=schedule.error,
+        )
+        for schedule in schedules
+        for ffn in ffns
+        if ffn is None or num_iterations(ffn, schedule.ratios) > 0
+        # Both decide on the rows of an attention.
+        for eager in (predicted[:1] if _is_partial(schedule) else predicted)
+        if any(schedule.ratios) or ffn is not None or eager is not None
+    ]
 
 
 def promising(
@@ -62,37 +71,36 @@ def promising(
         target: What is wanted.
 
     Returns:
-        Best first; kinds that were never measured together need not be foretold to win.
+        Best first. Kinds with which the target was not met yet need not be foretold to win.
     """
-    tried = {one.setting for one in measured}
-    known = {one.setting.kinds for one in measured}
-    best = next(iter(best_of(measured, target)), None)
-    beaten = float("-inf") if best is None else target.rank(best.speed, best.error)
+    good = best_of(measured, target)
+    tried, known = {one.setting for one in measured}, {one.setting.kinds for one in good}
+    beaten = max((target.rank(one.speed, one.error) for one in good), default=float("-inf"))
     found: dict[frozenset[str], tuple[float, Candidate]] = {}
     for candidate in candidates:
-        setting = candidate.setting
-        if setting in tried:
-            continue
-        speed, error = model.speed(setting), model.error(setting, candidate.foreseen)
-        if not target.is_met(speed, error):
-            continue
-        rank = target.rank(speed, error)
-        if rank <= beaten and setting.kinds in known:
-            continue
-        if setting.kinds not in found or rank > found[setting.kinds][0]:
-            found[setting.kinds] = rank, candidate
+        speed = model.speed(candidate.setting)
+        error = model.error(candidate.setting, candidate.foreseen)
+        rank, kinds = target.rank(speed, error), candidate.setting.kinds
+        can_win = rank > beaten or kinds not in known
+        is_better = kinds not in found or rank > found[kinds][0]
+        is_new = candidate.setting not in tried
+        if target.is_met(speed, error) and can_win and is_better and is_new:
+            found[kinds] = rank, candidate
     return [candidate for _, candidate in sorted(found.values(), key=lambda pair: -pair[0])]
 
 
-def _in_best_blocks(model: Additive, kind: str) -> Iterator[Inside]:
-    """Yield each technique of a kind in all sets of blocks that are worth it."""
-    if kind not in model.shares:
-        return
-    shares = model.shares[kind]
-    subsets = best_subsets(shares.saving, shares.error)
-    for technique in model.parts:
-        if (kind == "ffn") != hasattr(technique, "sparsity"):
-            continue
-        for blocks in subsets[1:]:
-            is_all = len(blocks) == len(shares.saving)
-            yield replace(technique, blocks=None if is_all else blocks)
+def _in_best_blocks(techniques: Sequence[_Technique], shares: Shares | None) -> list[_Technique]:
+    """Return each technique in every set of blocks that is worth it."""
+    if shares is None:
+        return []
+    every = tuple(range(len(shares.saving)))
+    subsets = best_subsets(shares.saving, shares.error)[1:]
+    return [
+        replace(technique, blocks=None if blocks == every else blocks)
+        for technique in techniques
+        for blocks in subsets
+    ]
+
+
+def _is_partial(schedule: ModeSchedule) -> bool:
+    return any(0 < ratio < 1 for ratio in schedule.ratios)

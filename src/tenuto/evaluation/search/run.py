@@ -1,6 +1,5 @@
 """Search a composition from nothing to its file: measure parts, compose, choose, check, save."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,11 +9,11 @@ from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import versions
 from tenuto.evaluation.search.additive import Measured
 from tenuto.evaluation.search.choose import Target, choose, front_of
+from tenuto.evaluation.search.compose import Composer
 from tenuto.evaluation.search.levels import Price
 from tenuto.evaluation.search.measuring import Measuring
-from tenuto.evaluation.search.parts import Parts, measure_parts
-from tenuto.evaluation.search.propose import Candidate, candidates, promising
-from tenuto.evaluation.search.setting import Setting, drawn
+from tenuto.evaluation.search.parts import measure_parts
+from tenuto.evaluation.search.setting import drawn
 from tenuto.evaluation.search.worker import calibration_of
 from tenuto.integration.calibration import save_calibration
 
@@ -26,7 +25,7 @@ class Budget:
     Attributes:
         targets: What is wanted, one or more.
         price: What a speed-up is of.
-        num_proposed: Most compositions that are measured, >= 0; single techniques not counted.
+        num_proposed: Compositions that are measured for one target at most, >= 0.
     """
 
     targets: tuple[Target, ...]
@@ -88,9 +87,9 @@ def search(measuring: Measuring, budget: Budget) -> Result:
     Source: ours.
     """
     parts = measure_parts(measuring, budget.price)
-    measured = [*parts.corners, *_compose(measuring, budget, parts)]
-    winners = [_winner(measuring, budget, measured, target) for target in budget.targets]
-    return Result(measured=measured, winners=winners)
+    composer = Composer(measuring, parts, budget.num_proposed)
+    winners = [_winner(measuring, budget, composer, target) for target in budget.targets]
+    return Result(measured=composer.measured, winners=winners)
 
 
 def save_winner(
@@ -131,32 +130,9 @@ def in_words(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _compose(measuring: Measuring, budget: Budget, parts: Parts) -> list[Measured]:
-    """Measure compositions, round by round, until none is foretold to win or enough were."""
-    every = candidates(parts.model, parts.schedules)
-    foreseen: dict[Setting, float] = {}
-    found: list[Measured] = []
-    while len(foreseen) < budget.num_proposed:
-        parts.model.learn(foreseen, found)
-        known = [*parts.corners, *found]
-        wanted: dict[Setting, Candidate] = {}
-        for target in budget.targets:
-            for candidate in promising(parts.model, every, known, target):
-                wanted.setdefault(candidate.setting, candidate)
-        chosen = list(wanted.values())[: budget.num_proposed - len(foreseen)]
-        if not chosen:
-            break
-        foreseen |= {candidate.setting: candidate.foreseen for candidate in chosen}
-        settings = [candidate.setting for candidate in chosen]
-        found += measuring.settings(settings, measuring.searched)
-    return found
-
-
-def _winner(
-    measuring: Measuring, budget: Budget, measured: Sequence[Measured], target: Target
-) -> Winner:
+def _winner(measuring: Measuring, budget: Budget, composer: Composer, target: Target) -> Winner:
     time = measuring.time if budget.price == "time" else None
-    chosen = choose(measured, target, time)
+    chosen = choose(composer.compose, target, time)
     (checked,) = measuring.settings([chosen.setting], measuring.checked)
     return Winner(
         target=target,

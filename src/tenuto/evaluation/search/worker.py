@@ -61,6 +61,14 @@ class Site:
     max_gap: int
     folder: Path
 
+    def __post_init__(self) -> None:
+        for name, least in (("max_gap", 2), ("num_fitted", 1), ("num_steps", WARMUP + 2)):
+            if getattr(self, name) < least:
+                option = {"num_fitted": "prompts", "num_steps": "steps", "max_gap": "max-gap"}[name]
+                raise ValueError(
+                    f"`--{option}` must be at least {least} for a search, got {getattr(self, name)}"
+                )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
