@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenuto.algorithms.schedule_search import best_dense_steps, num_dense_steps
+from tenuto.algorithms.schedule_search import best_dense_steps, least_dense_steps, num_dense_steps
 
 TAPS, WARMUP = 2, 2
 
@@ -75,3 +75,22 @@ def test_impossible_speeds_are_refused():
         num_dense_steps(40, 0.5)
     with pytest.raises(ValueError, match=r"`speed` must be at most 20\.0"):
         num_dense_steps(40, 30.0, 0.05)
+
+
+@pytest.mark.parametrize(("num_steps", "max_gap", "warmup"), [
+    (10, 3, 3), (40, 4, 3), (6, 2, 3), (12, 4, 1), (7, 7, 2), (5, 9, 5), (4, 2, 3),
+])  # fmt: skip
+def test_the_fewest_dense_steps_give_a_schedule_and_one_fewer_gives_none(
+    num_steps, max_gap, warmup
+):
+    least = least_dense_steps(num_steps, max_gap, warmup)
+
+    def search(num_dense):
+        return best_dense_steps(
+            num_steps, num_dense, lambda step, known: 1.0, taps=1, max_gap=max_gap, warmup=warmup
+        )
+
+    assert sum(search(least)) == least
+    if least > warmup:
+        with pytest.raises(ValueError, match=r"^`num_dense` must be at least"):
+            search(least - 1)

@@ -84,6 +84,20 @@ def _better(
     return best
 
 
+def least_dense_steps(num_steps: int, max_gap: int, warmup: int) -> int:
+    """Return the fewest dense steps of a schedule.
+
+    Args:
+        num_steps: Steps of the run, at least `warmup`.
+        max_gap: Most steps from one dense step to the next, or to the end.
+        warmup: First steps that are dense anyway, >= 1.
+
+    >>> least_dense_steps(10, 3, 3), least_dense_steps(40, 4, 3)
+    (5, 12)
+    """
+    return warmup - 1 + -(-(num_steps - warmup + 1) // max_gap)
+
+
 def num_dense_steps(num_steps: int, speed: float, predicted_cost: float = 0.0) -> int:
     """Return the most dense steps with which a run is as fast as wanted.
 

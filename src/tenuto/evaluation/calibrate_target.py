@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 
 from tenuto.algorithms.dito import DiTo
-from tenuto.algorithms.schedule_search import num_dense_steps
+from tenuto.algorithms.schedule_search import least_dense_steps, num_dense_steps
 from tenuto.evaluation.calibrate import WARMUP, Forecastable, drawn, forecastable
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.quality import PSNR_CEILING_DB, fidelity
@@ -127,7 +127,7 @@ def _speed(tried: Tried) -> float:
 def _bisected(trial: "_Trial", searched: range, psnr_db: float) -> tuple[list[Tried], Tried]:
     """Return all that was tried, and the fastest that reaches the target."""
     found = trial.found
-    least = max(WARMUP + 1, -(-found.num_steps // found.max_gap))
+    least = least_dense_steps(found.num_steps, found.max_gap, WARMUP)
     low, high = least, found.num_steps - 1
     tried: list[Tried] = []
     good: Tried | None = None

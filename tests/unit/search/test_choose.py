@@ -51,7 +51,7 @@ def test_where_time_lags_fewer_operations_are_composed_and_timed():
     chosen = choose(compose, Target(speed=1.6), lambda some: [0.8 * one.speed for one in some])
 
     assert goals == pytest.approx([1.6, 2.0])
-    assert chosen.speed == pytest.approx(2.0)
+    assert chosen.speed == pytest.approx(2.0, abs=0.011)
 
 
 def test_of_equal_points_the_first_is_on_the_front():

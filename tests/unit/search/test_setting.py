@@ -29,3 +29,11 @@ def test_the_words_name_steps_techniques_and_blocks():
     assert setting.kinds == {"predicted", "partial", "ffn"}
     assert drawn(setting.ratios) == "##.5#."
     assert str(Setting(ratios=DENSE)) == "untouched"
+
+
+def test_settings_that_do_the_same_are_equal():
+    partial = (0.0, 0.0, 0.5, 0.0, 0.0, 0.0)
+
+    assert Setting(ratios=partial) == Setting(ratios=partial, predict="linear")
+    assert not Setting(ratios=partial).is_fitted
+    assert Setting(ratios=(0.0, 1.0)).is_fitted

@@ -9,7 +9,7 @@ from typing import Any
 
 from tenuto.algorithms.forecast_fit import sources_of
 from tenuto.algorithms.mode_search import DENSE_UNITS, Mode, ModeSchedule, best_schedules
-from tenuto.algorithms.schedule_search import best_dense_steps
+from tenuto.algorithms.schedule_search import best_dense_steps, least_dense_steps
 from tenuto.evaluation.calibrate import TAPS, WARMUP
 from tenuto.evaluation.forecast_probes import Pattern, patterns
 
@@ -49,7 +49,7 @@ class Forecasts:
 
     def alone(self, share: float) -> tuple[float, ...]:
         """Return the best schedule with a share of the steps dense and all others forecast."""
-        least = max(WARMUP + 1, -(-self.num_steps // self.max_gap))
+        least = least_dense_steps(self.num_steps, self.max_gap, WARMUP)
         num_dense = min(self.num_steps - 1, max(least, round(share * self.num_steps)))
         is_dense = best_dense_steps(
             self.num_steps, num_dense, self.error, taps=TAPS, max_gap=self.max_gap, warmup=WARMUP

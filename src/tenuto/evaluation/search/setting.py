@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from tenuto.algorithms.dito import DiTo
 from tenuto.algorithms.eager_prediction import EagerPrediction
@@ -19,14 +20,19 @@ class Setting:
         reduction: ORBIS instead, which has its own refresh steps.
         ffn_reuse: At the steps that are computed; None leaves feed-forwards whole.
         eager: At the steps that are computed; None leaves attentions whole.
-        predict: Forecast of whole steps.
+        predict: Forecast of whole steps; "fitted" becomes "linear" where there are none, so that
+            what does the same is equal.
     """
 
     ratios: tuple[float, ...]
     reduction: ORBIS | None = None
     ffn_reuse: FFNReuse | None = None
     eager: EagerPrediction | None = None
-    predict: str = "fitted"
+    predict: Literal["fitted", "linear"] = "fitted"
+
+    def __post_init__(self) -> None:
+        if 1.0 not in self.ratios:
+            object.__setattr__(self, "predict", "linear")
 
     def settings(self) -> TechniqueSettings:
         """Return the techniques as a composition's file holds them, the steps left out."""
@@ -40,7 +46,7 @@ class Setting:
     @property
     def is_fitted(self) -> bool:
         """It needs forecast weights."""
-        return 1.0 in self.ratios and self.predict == "fitted"
+        return self.predict == "fitted"
 
     @property
     def key(self) -> str:
