@@ -15,7 +15,7 @@ from tenuto.evaluation.search.worker import Job, Site
 def site(tmp_path):
     return Site(
         model="none",
-        num_steps=4,
+        num_steps=6,
         seed=0,
         scheduler=None,
         prompts=("a", "b"),
