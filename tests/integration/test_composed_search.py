@@ -131,7 +131,8 @@ def test_a_file_does_what_was_checked(result, site, done, workload, tmp_path):
         untouched = workload.generate("", measuring.checked[0])
         with tenuto.accelerate(workload.pipe, tenuto.Composed(schedule=str(path))) as handle:
             sample = workload.generate("", measuring.checked[0])
-            assert handle.stats().macs_ratio == pytest.approx(winner.chosen.speed)
+            # Of other prompts: attention prediction skips what each prompt's scores allow.
+            assert handle.stats().macs_ratio == pytest.approx(winner.chosen.speed, rel=0.05)
         assert psnr_db(sample, untouched) == pytest.approx(winner.checked.psnr_db[0])
         notes = load_calibration(str(path)).notes
         assert notes["checked_psnr_db"] == pytest.approx(fmean(winner.checked.psnr_db))
