@@ -113,6 +113,11 @@ class Reduction:
     history_bits: Literal[8] | None = None
     fitted_weights: Tensor | None = None
 
+    @property
+    def predict_alone(self) -> Predictor:
+        """Forecast of a single module: fitted weights are of what all blocks add together."""
+        return "linear" if self.predict == "fitted" else self.predict
+
 
 def parts_of_scope(scope: tuple[str, ...]) -> frozenset[Part]:
     """Return the parts that a scope names: ``attn`` is self- and cross-attention.

@@ -162,8 +162,7 @@ class Engine:
         history = call.memory.histories.get(key)
         if history is None:
             r = self.reduction
-            # Fitted weights are of what all blocks add together; a module alone goes on linearly.
-            predict = r.predict if is_span or r.predict != "fitted" else "linear"
+            predict = r.predict if is_span else r.predict_alone
             history = History(predict, r.history_bits, r.fitted_weights)
             call.memory.histories[key] = history
         history.push(call.moment.step_index, outputs)
