@@ -22,7 +22,7 @@ CATCHES = {
     "a moved output takes a busy unit": ("conmerge-lane", "proofs.lane_place"),
     "equal gains go to the higher position": ("window-rank-ties", "proofs.window_rank"),
     "equal gains of the frame are all taken": ("budget-select-ties", "proofs.budget_select"),
-    "the boundary bin gives one pair too many": ("pair-writer-lists", "proofs.pair_writer"),
+    "all tokens of the boundary bin are reduced": ("pair-writer-lists", "proofs.pair_writer"),
     "two pairs of one bin in a row take one place": ("pair-writer-lists", "proofs.pair_writer"),
     "a token beside another kept one is dropped": ("gather-complete", "proofs.gather"),
     "an output is replaced while it waits": ("restore-offers", "proofs.offers"),

@@ -26,7 +26,7 @@ def case_from(size: Size, rows: Sequence[NDArray[np.float32]]) -> Case:
 
 
 def random_row(random: np.random.Generator, channels: int) -> NDArray[np.float32]:
-    """Return values of one of four kinds, with some that are half way between integers."""
+    """Return values of one of four kinds; ties of the rounding are one."""
     kind = random.integers(0, 4)
     scale = np.float32(2.0 ** random.integers(-130, 120))
     row = (random.standard_normal(channels) * scale).astype(np.float32)
@@ -37,6 +37,9 @@ def random_row(random: np.random.Generator, channels: int) -> NDArray[np.float32
         row *= (random.random(channels) < 0.3).astype(np.float32)
     if kind == 2:
         row = (row * 2.0 ** random.uniform(-30, 0, channels)).astype(np.float32)
+    if kind == 3:  # the scale's quotient begins a place lower
+        row = (random.uniform(-1, 1, channels) * 1.995 * scale).astype(np.float32)
+        row[0] = 1.995 * scale
     return row
 
 

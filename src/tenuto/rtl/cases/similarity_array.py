@@ -48,5 +48,5 @@ def small(random: np.random.Generator) -> Case:
 
 
 def large(random: np.random.Generator) -> Case:
-    """Return 5,500 windows of 16 tokens with 24 channels: a million similarities."""
-    return case_from(Size(tokens=16, channels=24, columns=4), random, 5_500)
+    """Return 16,000 windows of 8 tokens with 24 channels: a million similarities."""
+    return case_from(Size(tokens=8, channels=24, columns=4), random, 16_000)

@@ -3,7 +3,6 @@
 from tenuto.rtl.proofs import (
     budget_select,
     column_sort,
-    conmerge,
     gather,
     lane_place,
     leading_one,
@@ -20,7 +19,6 @@ ALL = (
     *row_select.PROOFS,
     *column_sort.PROOFS,
     *lane_place.PROOFS,
-    *conmerge.PROOFS,
     *window_rank.PROOFS,
     *budget_select.PROOFS,
     *pair_writer.PROOFS,

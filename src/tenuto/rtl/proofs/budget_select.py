@@ -62,7 +62,7 @@ PROOFS = (
         claim="each window's first token is a destination, and the one left goes to the larger "
         "gain, among equals to the lower window, under any stalls (2 windows of 2 tokens)",
         top=_TwoWindows,
-        depth=23,
+        depth=20,
         is_bounded=True,
     ),
 )

@@ -14,7 +14,7 @@ from tenuto.rtl.proofs.stream_rules import (
 )
 from tenuto.rtl.prove import Proof
 
-_SIZE = datm_timing.PairWriter(max_tokens=3, bits=1)
+_SIZE = datm_timing.PairWriter(max_tokens=2, bits=1)
 
 
 class _Lists(wiring.Component):
@@ -97,9 +97,9 @@ PROOFS = (
         name="pair-writer-lists",
         claim="every token leaves once, kept ones rising, then as many pairs as the quota says, "
         "each with its own partner and in the order of loss and token, under any stalls "
-        "(3 tokens, losses of 1 bit)",
+        "(2 tokens, losses of 1 bit)",
         top=_Lists,
-        depth=18,
+        depth=12,
         is_bounded=True,
     ),
 )
