@@ -42,9 +42,10 @@ class Entry:
     size: str
 
 
-_ARRAY = datm_timing.SimilarityArray(tokens=16, channels=1920, columns=2)
+_ARRAY = datm_timing.SimilarityArray(tokens=8, channels=1920, columns=1)
+_RANK = datm_timing.WindowRank(tokens=16)
 _BUDGET = datm_timing.BudgetSelect(
-    rank=datm_timing.WindowRank(tokens=_ARRAY.tokens), num_windows=1097, num_destinations=4388
+    rank=_RANK, num_windows=1097, num_destinations=4388
 )
 
 _EXION = ("exion4", "exion24", "exion42", "tenuto1")
@@ -88,10 +89,10 @@ UNITS = {
     "similarity-array": Entry(
         make=lambda: SimilarityArray(_ARRAY),
         used_in=_ORBIS,
-        size="windows of 16 tokens, 1,920 channels, 2 columns at a time",
+        size="windows of 8 tokens, 1,920 channels, a column at a time",
     ),
     "window-rank": Entry(
-        make=lambda: WindowRank(datm_timing.WindowRank(tokens=_ARRAY.tokens)),
+        make=lambda: WindowRank(_RANK),
         used_in=_ORBIS,
         size="windows of 16 tokens",
     ),
@@ -101,7 +102,7 @@ UNITS = {
         size="1,097 windows of 16 tokens, 4,388 destinations, digits of 8 bits",
     ),
     "window-assign": Entry(
-        make=lambda: WindowAssign(datm_timing.WindowAssign(tokens=_ARRAY.tokens)),
+        make=lambda: WindowAssign(datm_timing.WindowAssign(tokens=_RANK.tokens)),
         used_in=_ORBIS,
         size="windows of 16 tokens",
     ),

@@ -39,9 +39,7 @@ class Quantize(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.row = row = memory.Memory(
-            shape=_FLOAT, depth=self.size.max_channels, init=[]
-        )
+        m.submodules.row = row = memory.Memory(shape=_FLOAT, depth=self.size.max_channels, init=[])
         self.write, self.read = row.write_port(), row.read_port()
         most = max(self.size.max_channels, datm_timing.Quantize.DIVIDE_CYCLES)
         self.position = Signal(range(most + 1))

@@ -15,7 +15,9 @@ def case_from(size: Size, random: np.random.Generator, num_frames: int) -> Case:
     shape = num_frames, windows, tokens
     values = random.integers(0, 2**size.rank.gain_bits, (num_frames, 1, 3 * tokens))
     choice = random.integers(0, values.shape[2], shape)
-    gains = -np.sort(-np.take_along_axis(np.broadcast_to(values, (*shape[:2], 3 * tokens)), choice, 2))
+    gains = -np.sort(
+        -np.take_along_axis(np.broadcast_to(values, (*shape[:2], 3 * tokens)), choice, 2)
+    )
     positions = random.permuted(np.broadcast_to(np.arange(tokens), shape), axis=2)
     bitmaps = np.concatenate(
         [_chosen(size, *frame) for frame in zip(gains, positions, strict=True)]

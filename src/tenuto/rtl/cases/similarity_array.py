@@ -24,7 +24,9 @@ def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case
     fields = [np.concatenate(field) for field in zip(*columns, strict=True)]
     return Case(
         unit=lambda: SimilarityArray(size),
-        inputs=pack([(np.concatenate(channels), 8), (np.repeat(bitmaps, size.channels, axis=0), 1)]),
+        inputs=pack(
+            [(np.concatenate(channels), 8), (np.repeat(bitmaps, size.channels, axis=0), 1)]
+        ),
         outputs=pack(list(zip(fields, widths, strict=True))),
         cycles=size.cycles([int(bitmap.sum()) for bitmap in bitmaps]),
     )

@@ -1,4 +1,4 @@
-"""Windows compete: the largest gain takes the destination that is left, ties to the lower window."""
+"""Windows compete: the largest gain takes the destination left, ties go to the lower window."""
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -38,8 +38,7 @@ class _TwoWindows(wiring.Component):
         loaded, window = Signal(2), Signal()
         is_second = loaded[0]
         m.d.comb += Assume(
-            ~(self.i.valid & is_second)
-            | (self.i.p.position != first.bit_select(loaded[1], 1))
+            ~(self.i.valid & is_second) | (self.i.p.position != first.bit_select(loaded[1], 1))
         )
         with m.If(dut.i.valid & dut.i.ready):
             m.d.sync += loaded.eq(loaded + 1)
