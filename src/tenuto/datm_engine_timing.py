@@ -1,7 +1,7 @@
 """Size and cycles of the DATM engine as a whole."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenuto.datm_timing import BudgetSelect, PairWriter, SimilarityArray, WindowAssign, WindowRank
 
@@ -18,7 +18,7 @@ class Datm:
         digit_bits: As in `BudgetSelect`.
     """
 
-    array: SimilarityArray = SimilarityArray()
+    array: SimilarityArray = field(default_factory=SimilarityArray)
     num_windows: int = 64
     num_destinations: int = 4096
     num_reduced: int = 8_192

@@ -44,9 +44,7 @@ class Entry:
 
 _ARRAY = datm_timing.SimilarityArray(tokens=8, channels=1920, columns=1)
 _RANK = datm_timing.WindowRank(tokens=16)
-_BUDGET = datm_timing.BudgetSelect(
-    rank=_RANK, num_windows=1097, num_destinations=4388
-)
+_BUDGET = datm_timing.BudgetSelect(rank=_RANK, num_windows=1097, num_destinations=4388)
 
 _EXION = ("exion4", "exion24", "exion42", "tenuto1")
 _ORBIS = ("orbis", "tenuto1")
