@@ -61,6 +61,8 @@ def check_areas(table: dict[str, Any]) -> None:
     if table["library"] != committed["library"]:
         raise ToolError(f"areas of {table['library']} are not those of {committed['library']}")
     for name, unit in table["units"].items():
+        if name not in committed["units"]:
+            raise ToolError(f"the committed table has no area of {name}")
         expected, found = committed["units"][name]["cell_area_um2"], unit["cell_area_um2"]
         if abs(found - expected) > _TOLERANCE * expected:
             raise ToolError(
