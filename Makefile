@@ -6,6 +6,10 @@ EXTRAS := diffusers,report,eval,fast,hardware,rtl,bench,dev
 # Two processes of one thread each: threads of one process would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+# Units whose synthesis takes seconds; `tenuto rtl area --check` without names does all, in minutes.
+SMALL_UNITS := gather column-sort lane-place restore
+CELLS := /usr/share/qflow/tech/osu018/osu018_stdcells.lib
+
 .DEFAULT_GOAL := help
 .PHONY: help setup check fix test test-all rtl demo bench league tables zoo-smoke clean
 
@@ -37,10 +41,13 @@ test: $(STAMP)  ## All tests but the slow ones
 test-all: $(STAMP)  ## Every test
 	$(PYTEST)
 
-rtl: $(STAMP)  ## Hardware units: golden values and cycles in Amaranth and in C++, proofs
+rtl: $(STAMP)  ## Hardware units: Verilog, golden values and cycles in Amaranth and in C++, proofs, area
+	$(BIN)/tenuto rtl emit --out build/rtl $(SMALL_UNITS)
 	$(BIN)/tenuto rtl verify
 	$(BIN)/tenuto rtl verify --large
 	$(BIN)/tenuto rtl prove
+	if test -e $(CELLS); then $(BIN)/tenuto rtl area --check $(SMALL_UNITS); \
+	else echo "no qflow-tech-osu018 (apt): the areas are not checked"; fi
 
 demo: $(STAMP)  ## The main job on the embedded video model: a table and demo/report.html
 	$(BIN)/tenuto demo --out demo

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,11 +25,19 @@ def add_rtl(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     verify.add_argument("--seed", type=int, default=0, help="of the cases (default 0)")
     verify.add_argument("--vcd", type=Path, help="folder for waveforms of the small cases")
+    verify.add_argument(
+        "--replay", type=Path, metavar="TRACE",
+        help="instead: the raw samples of a recorded trace, in compiled C++",
+    )  # fmt: skip
     prove = actions.add_parser("prove", help="prove properties with SymbiYosys and z3")
     area = actions.add_parser("area", help="area and critical path by Yosys and OpenSTA")
     area.add_argument(
         "--liberty", type=Path, metavar="FILE",
         help="cell library, .lib or .lib.gz (default: that of Debian's qflow-tech-osu018)",
+    )  # fmt: skip
+    area.add_argument(
+        "--check", action="store_true",
+        help="fail where a unit's area is not within 5 %% of the committed table",
     )  # fmt: skip
     area.add_argument("--json", type=Path, help="also write the table to this file")
     for action in (emit, verify, prove, area):
@@ -71,6 +81,10 @@ def _verify(chosen: argparse.Namespace) -> int:
     from tenuto.rtl.cases import ALL
     from tenuto.rtl.ladder import check
 
+    if chosen.replay is not None:
+        return _replay(chosen.replay)
+    if chosen.large:
+        _build(_wanted(chosen, list(ALL)))
     simulator = "verilator" if chosen.large else "amaranth"
     for name in _wanted(chosen, list(ALL)):
         make = ALL[name].large if chosen.large else ALL[name].small
@@ -90,15 +104,52 @@ def _verify(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _build(names: list[str]) -> None:
+    """Build units for their large cases, side by side: most of the time is one compiler's."""
+    import numpy as np
+
+    from tenuto.rtl.cases import ALL
+    from tenuto.rtl.verilated import build
+
+    def built(name: str) -> None:
+        build(ALL[name].large(np.random.default_rng(0)).unit())
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(built, names))
+
+
+def _replay(folder: Path) -> int:
+    from tenuto.rtl.ladder import check
+    from tenuto.rtl.replay import recorded_cases
+    from tenuto.rtl.verilated import build
+
+    for name, case in recorded_cases(folder):
+        build(case.unit())
+        start = time.perf_counter()
+        run = check(case, "verilator")
+        seconds = time.perf_counter() - start
+        print(
+            f"{name:12} {len(case.inputs):9,} in, {len(case.outputs):9,} out, golden to the bit; "
+            f"{run.cycles:9,} cycles as the formula says; {run.cycles / seconds:,.0f} cycles/s"
+        )
+    return 0
+
+
 def _prove(chosen: argparse.Namespace) -> int:
     from tenuto.rtl.proofs import ALL
-    from tenuto.rtl.prove import prove
+    from tenuto.rtl.prove import Proof, prove
 
-    for name in _wanted(chosen, [proof.name for proof in ALL]):
-        proof = next(proof for proof in ALL if proof.name == name)
+    wanted = _wanted(chosen, [proof.name for proof in ALL])
+
+    def proved(proof: Proof) -> str:
         start = time.perf_counter()
         prove(proof)
-        print(f"{name} ({proof.reach}, {time.perf_counter() - start:.1f} s): {proof.claim}")
+        seconds = time.perf_counter() - start
+        return f"{proof.name} ({proof.reach}, {seconds:.1f} s): {proof.claim}"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for text in pool.map(proved, [proof for proof in ALL if proof.name in wanted]):
+            print(text, flush=True)
     return 0
 
 
@@ -106,7 +157,7 @@ def _area(chosen: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from tenuto.rtl.area import DEFAULT_LIBERTY
-    from tenuto.rtl.area_table import area_table, text_of
+    from tenuto.rtl.area_table import area_table, check_areas, text_of
     from tenuto.rtl.catalog import UNITS
 
     names = _wanted(chosen, list(UNITS))
@@ -118,6 +169,8 @@ def _area(chosen: argparse.Namespace) -> int:
 
         table = area_table(chosen.liberty or DEFAULT_LIBERTY, names, done)
     print(text_of(table))
+    if chosen.check:
+        check_areas(table)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     return 0

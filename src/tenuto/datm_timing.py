@@ -1,6 +1,9 @@
-"""Sizes and cycles of the DATM engine's parts, and of the engine."""
+"""Sizes and cycles of the DATM engine's parts.
 
-from collections.abc import Sequence
+Every formula is exact without stalls, as those of `hardware_timing`.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,143 +15,209 @@ def _check_at_least(least: int, **sizes: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowMatch:
-    """Destinations and assignment of one matching window.
+class Quantize:
+    """Scaling and rounding of rows of float32.
 
     Attributes:
-        tokens: Of the window; also the number of gain lanes.
-        destinations: Budget of the window.
-        bits: Of one unsigned similarity.
+        bits: Of a quantized value, 4 or 8.
+        max_channels: Longest row.
     """
 
-    DRAIN_CYCLES: ClassVar[int] = 3
+    DIVIDE_CYCLES: ClassVar[int] = 26
+    PIPELINE_CYCLES: ClassVar[int] = 2
 
-    tokens: int = 256
-    destinations: int = 64
-    bits: int = 15
-
-    def __post_init__(self) -> None:
-        _check_at_least(2, tokens=self.tokens)
-        _check_at_least(1, bits=self.bits, destinations=self.destinations)
-        if self.destinations > self.tokens:
-            raise ValueError(
-                f"`destinations` must be at most {self.tokens}, got {self.destinations!r}"
-            )
-
-    @property
-    def gain_bits(self) -> int:
-        """Return the width of a gain that cannot overflow."""
-        return (self.tokens * (2**self.bits - 1)).bit_length()
-
-    def cycles(self, num_windows: int) -> int:
-        """Return the cycles of windows that follow each other.
-
-        Loading and writing out take a cycle a token; each destination takes one a token, three to
-        drain the gain lanes, one to read its column and one to cover with it.
-        """
-        choosing = self.destinations * (self.tokens + self.DRAIN_CYCLES + 2)
-        return num_windows * (2 * self.tokens + choosing)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossThreshold:
-    """The tokens of least loss, by a histogram.
-
-    Attributes:
-        max_tokens: Of a frame.
-    """
-
-    NUM_BINS: ClassVar[int] = 192
-
-    max_tokens: int = 32_768
+    bits: int = 8
+    max_channels: int = 4096
 
     def __post_init__(self) -> None:
-        _check_at_least(1, max_tokens=self.max_tokens)
+        if self.bits not in (4, 8):
+            raise ValueError(f"`bits` must be 4 or 8, got {self.bits!r}")
+        _check_at_least(2, max_channels=self.max_channels)
 
-    def cycles(self, num_tokens: Sequence[int]) -> int:
-        """Return the cycles of frames, from their tokens: each twice, and every bin."""
-        return sum(2 * tokens + self.NUM_BINS + 1 for tokens in num_tokens)
+    def cycles(self, channels: Sequence[int]) -> int:
+        """Return the cycles of rows: reading, the division of the scale, writing."""
+        return sum(2 * row + self.DIVIDE_CYCLES + self.PIPELINE_CYCLES for row in channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimilarityArray:
-    """Cosines between all tokens of a window.
+    """Cosines between the tokens of a window.
 
     Attributes:
-        tokens: Of a window; also the number of multipliers.
+        tokens: Of a window.
         channels: Of a token.
+        columns: Computed at a time; there are tokens x columns multipliers.
     """
 
     ROOT_CYCLES: ClassVar[int] = 17
 
     tokens: int = 256
     channels: int = 1920
+    columns: int = 8
 
     def __post_init__(self) -> None:
         _check_at_least(2, tokens=self.tokens, channels=self.channels)
+        if not 1 <= self.columns <= self.tokens:
+            raise ValueError(f"`columns` must be in [1, {self.tokens}], got {self.columns!r}")
 
     @property
-    def column_cycles(self) -> int:
-        """Return the cycles of one column: clear, multiply, scale, write out."""
-        return 1 + self.channels + self.tokens + 1
+    def start_cycles(self) -> int:
+        """Return the cycles from a window's last channel to its first group of columns."""
+        return self.tokens * self.ROOT_CYCLES
 
-    def cycles(self, num_windows: int) -> int:
-        """Return the cycles of windows: loading, roots, and a column a token."""
-        roots = self.tokens * self.ROOT_CYCLES
-        return num_windows * (self.channels + roots + self.tokens * self.column_cycles)
+    @property
+    def group_cycles(self) -> int:
+        """Return the cycles of a group up to its first output: pick, multiply, scale."""
+        return self.columns + self.channels + self.tokens
+
+    def groups(self, wanted: int) -> Iterator[int]:
+        """Yield how many columns each group has."""
+        for first in range(0, wanted, self.columns):
+            yield min(self.columns, wanted - first)
+
+    def cycles(self, wanted: Sequence[int]) -> int:
+        """Return the cycles of windows that follow each other, from their wanted columns."""
+        return sum(
+            self.channels
+            + self.start_cycles
+            + sum(self.group_cycles + columns for columns in self.groups(one))
+            for one in wanted
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Datm:
-    """The DATM engine with a budget for each window.
+class WindowRank:
+    """The greedy order of one window's tokens.
 
     Attributes:
-        array: The similarity array; its tokens are those of a window.
-        num_windows: Of a frame.
-        destinations: Of a window.
-        num_reduced: Of a frame; at most the tokens that are no destinations.
+        tokens: Of the window; also the number of gain lanes.
+        bits: Of one unsigned similarity.
     """
 
-    array: SimilarityArray = SimilarityArray()
-    num_windows: int = 64
-    destinations: int = 64
-    num_reduced: int = 8_192
+    DRAIN_CYCLES: ClassVar[int] = 3
+
+    tokens: int = 256
+    bits: int = 15
 
     def __post_init__(self) -> None:
-        _check_at_least(1, num_windows=self.num_windows)
-        most = self.num_windows * (self.array.tokens - self.destinations)
-        if not 0 <= self.num_reduced <= most:
-            raise ValueError(f"`num_reduced` must be in [0, {most}], got {self.num_reduced!r}")
+        _check_at_least(2, tokens=self.tokens)
+        _check_at_least(1, bits=self.bits)
+
+    @property
+    def gain_bits(self) -> int:
+        """Return the width of a gain that cannot overflow."""
+        return (self.tokens * (2**self.bits - 1)).bit_length()
+
+    @property
+    def choosing_cycles(self) -> int:
+        """Return the cycles from a window's last column to its last token.
+
+        Each token takes a cycle a column, three to drain the gain lanes, one to leave and one to
+        cover with it; the last one covers nothing.
+        """
+        return self.tokens * (self.tokens + self.DRAIN_CYCLES + 2) - 1
+
+    def cycles(self, num_windows: int) -> int:
+        """Return the cycles of windows that follow each other."""
+        return num_windows * (self.tokens + self.choosing_cycles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSelect:
+    """The destinations of a frame under one budget.
+
+    Attributes:
+        rank: What orders the tokens of each window.
+        num_windows: Of a frame.
+        num_destinations: Of a frame, at least one a window.
+        digit_bits: Of a gain are looked at in one pass.
+    """
+
+    rank: WindowRank = WindowRank()
+    num_windows: int = 64
+    num_destinations: int = 4096
+    digit_bits: int = 8
+
+    def __post_init__(self) -> None:
+        _check_at_least(1, num_windows=self.num_windows, digit_bits=self.digit_bits)
+        if not self.num_windows <= self.num_destinations <= self.num_tokens:
+            raise ValueError(
+                f"`num_destinations` must be in [{self.num_windows}, {self.num_tokens}], got "
+                f"{self.num_destinations!r}"
+            )
 
     @property
     def num_tokens(self) -> int:
         """Return the tokens of a frame."""
-        return self.num_windows * self.array.tokens
+        return self.num_windows * self.rank.tokens
 
     @property
-    def match(self) -> WindowMatch:
-        """Return the size of the destinations' choice."""
-        return WindowMatch(tokens=self.array.tokens, destinations=self.destinations)
+    def num_digits(self) -> int:
+        """Return the passes over the gains."""
+        return -(-self.rank.gain_bits // self.digit_bits)
 
     @property
-    def threshold(self) -> LossThreshold:
-        """Return the size of the threshold."""
-        return LossThreshold(max_tokens=self.num_tokens)
+    def search_cycles(self) -> int:
+        """Return the cycles from a frame's last gain to its first bitmap being made."""
+        scans = self.num_digits * (2**self.digit_bits + 1)
+        return scans + (self.num_digits - 1) * self.num_tokens
 
     def cycles(self, num_frames: int) -> int:
         """Return the cycles of frames that follow each other.
 
-        While a window's destinations are chosen the next one is loaded and multiplied; its first
-        column waits for the choice, the choice's result for the threshold of the frame before.
+        Each gain is read as it comes and once more for each further digit and to mark the
+        destinations; handing out a window's bitmap takes a cycle.
         """
-        array, tokens = self.array, self.array.tokens
-        to_first = array.channels + tokens * array.ROOT_CYCLES + array.column_cycles - 1
-        choosing = self.match.cycles(1) - 2 * tokens
-        array_free = match_free = threshold_free = 0
-        for _ in range(num_frames):
-            for _ in range(self.num_windows):
-                first = max(array_free + to_first, match_free)
-                array_free = first + (tokens - 1) * array.column_cycles + 1
-                match_free = max(array_free + choosing, threshold_free) + tokens
-            threshold_free = match_free + LossThreshold.NUM_BINS + 1 + self.num_tokens
-        return threshold_free
+        marking = self.num_windows * (self.rank.tokens + 1)
+        return num_frames * (self.num_tokens + self.search_cycles + marking)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowAssign:
+    """Each token's most similar destination in its window.
+
+    Attributes:
+        tokens: Of the window.
+        bits: Of one unsigned similarity.
+    """
+
+    tokens: int = 256
+    bits: int = 15
+
+    def __post_init__(self) -> None:
+        _check_at_least(2, tokens=self.tokens)
+        _check_at_least(1, bits=self.bits)
+
+    def cycles(self, destinations: Sequence[int]) -> int:
+        """Return the cycles of windows, from their destinations: one each, and one a token."""
+        return sum(columns + self.tokens for columns in destinations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairWriter:
+    """Kept tokens and pairs of a frame, by a histogram of losses.
+
+    Attributes:
+        max_tokens: Of a frame.
+        bits: Of one loss.
+    """
+
+    max_tokens: int = 32_768
+    bits: int = 15
+
+    def __post_init__(self) -> None:
+        _check_at_least(2, max_tokens=self.max_tokens)
+        _check_at_least(1, bits=self.bits)
+
+    @property
+    def num_bins(self) -> int:
+        """Return how many bins losses fall into."""
+        return 2**self.bits if self.bits < 5 else 16 * (self.bits - 3)
+
+    def writing_cycles(self, tokens: int, reduced: int) -> int:
+        """Return the cycles from a frame's last token to its last output."""
+        return self.num_bins + 1 + tokens + (1 + reduced if reduced else 0)
+
+    def cycles(self, frames: Sequence[tuple[int, int]]) -> int:
+        """Return the cycles of frames, from the tokens and the reduced tokens of each."""
+        return sum(tokens + self.writing_cycles(tokens, reduced) for tokens, reduced in frames)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from amaranth.lib import wiring
 
 from tenuto import conmerge_timing, datm_timing, hardware_timing
+from tenuto.rtl.budget_select import BudgetSelect
 from tenuto.rtl.column_sort import ColumnSort
 from tenuto.rtl.conmerge import ConMerge
 from tenuto.rtl.dot_unit import DotUnit
@@ -13,11 +14,13 @@ from tenuto.rtl.eager_row import EagerRow
 from tenuto.rtl.gather import GatherAddresses
 from tenuto.rtl.lane_place import LanePlace
 from tenuto.rtl.log_dot import LogDot
-from tenuto.rtl.loss_threshold import LossThreshold
+from tenuto.rtl.pair_writer import PairWriter
+from tenuto.rtl.quantize import Quantize
 from tenuto.rtl.restore import Restore
 from tenuto.rtl.row_select import RowSelect
 from tenuto.rtl.similarity_array import SimilarityArray
-from tenuto.rtl.window_match import WindowMatch
+from tenuto.rtl.window_assign import WindowAssign
+from tenuto.rtl.window_rank import WindowRank
 
 _HEAD = hardware_timing.LogDot(lanes=24, bits=12, max_length=128)
 _ROW = hardware_timing.EagerRow(dot=_HEAD, max_keys=256, num_kept=32)
@@ -39,7 +42,9 @@ class Entry:
     size: str
 
 
-_TOKENS = 16
+_ARRAY = datm_timing.SimilarityArray(tokens=8, channels=1920, columns=1)
+_RANK = datm_timing.WindowRank(tokens=16)
+_BUDGET = datm_timing.BudgetSelect(rank=_RANK, num_windows=1097, num_destinations=4388)
 
 _EXION = ("exion4", "exion24", "exion42", "tenuto1")
 _ORBIS = ("orbis", "tenuto1")
@@ -74,18 +79,33 @@ UNITS = {
         used_in=_EXION,
         size="24 products of 12 bits, 3 columns a lane; an array has 256",
     ),
+    "quantize": Entry(
+        make=lambda: Quantize(datm_timing.Quantize()),
+        used_in=_ORBIS,
+        size="rows of up to 4,096 values to 8 bits",
+    ),
     "similarity-array": Entry(
-        make=lambda: SimilarityArray(datm_timing.SimilarityArray(tokens=_TOKENS, channels=1920)),
+        make=lambda: SimilarityArray(_ARRAY),
         used_in=_ORBIS,
-        size="windows of 16 tokens, 1,920 channels",
+        size="windows of 8 tokens, 1,920 channels, a column at a time",
     ),
-    "window-match": Entry(
-        make=lambda: WindowMatch(datm_timing.WindowMatch(tokens=_TOKENS, destinations=4)),
+    "window-rank": Entry(
+        make=lambda: WindowRank(_RANK),
         used_in=_ORBIS,
-        size="windows of 16 tokens, 4 destinations",
+        size="windows of 16 tokens",
     ),
-    "loss-threshold": Entry(
-        make=lambda: LossThreshold(datm_timing.LossThreshold(), note_bits=8),
+    "budget-select": Entry(
+        make=lambda: BudgetSelect(_BUDGET),
+        used_in=_ORBIS,
+        size="1,097 windows of 16 tokens, 4,388 destinations, digits of 8 bits",
+    ),
+    "window-assign": Entry(
+        make=lambda: WindowAssign(datm_timing.WindowAssign(tokens=_RANK.tokens)),
+        used_in=_ORBIS,
+        size="windows of 16 tokens",
+    ),
+    "pair-writer": Entry(
+        make=lambda: PairWriter(datm_timing.PairWriter()),
         used_in=_ORBIS,
         size="32,768 tokens",
     ),

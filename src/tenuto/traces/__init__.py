@@ -11,8 +11,8 @@ from tenuto.traces.schema import Manifest, Operations, Part, Tiles, Trace
 
 if TYPE_CHECKING:
     from tenuto.traces.scaled import scaled_trace
+    from tenuto.traces.store import open_sample, sample_names, save
     from tenuto.traces.store import open_trace as open
-    from tenuto.traces.store import save
     from tenuto.traces.writer import TraceWriter
 
 __all__ = [
@@ -23,12 +23,16 @@ __all__ = [
     "Trace",
     "TraceWriter",
     "open",
+    "open_sample",
+    "sample_names",
     "save",
     "scaled_trace",
 ]
 
 _PLACES = {
     "open": ("tenuto.traces.store", "open_trace"),
+    "open_sample": ("tenuto.traces.store", "open_sample"),
+    "sample_names": ("tenuto.traces.store", "sample_names"),
     "save": ("tenuto.traces.store", "save"),
     "scaled_trace": ("tenuto.traces.scaled", "scaled_trace"),
     "TraceWriter": ("tenuto.traces.writer", "TraceWriter"),

@@ -124,10 +124,13 @@ class TraceWriter:
         if self._held[table] >= self._group:
             self._flush(table)
 
-    def sample(self, name: str, mask: NDArray[np.bool_]) -> None:
-        """Keep a raw mask, one bit an element."""
-        self._samples[name] = np.packbits(mask, axis=None)
-        self._samples[f"{name}/shape"] = np.array(mask.shape)
+    def sample(self, name: str, array: NDArray[Any]) -> None:
+        """Keep a raw array for replay: masks as one bit an element, integers as they are."""
+        if array.dtype != np.bool_:
+            self._samples[name] = array
+            return
+        self._samples[name] = np.packbits(array, axis=None)
+        self._samples[f"{name}/shape"] = np.array(array.shape)
 
     def _flush(self, table: str) -> None:
         import pyarrow

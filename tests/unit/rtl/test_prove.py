@@ -20,7 +20,10 @@ CATCHES = {
     "a lead equal to the margin is one-hot": ("row-select-ties", "proofs.row_select"),
     "columns that need row 0 alone are dropped": ("conmerge-sort", "proofs.column_sort"),
     "a moved output takes a busy unit": ("conmerge-lane", "proofs.lane_place"),
-    "equal gains go to the higher position": ("window-match-ties", "proofs.window_match"),
+    "equal gains go to the higher position": ("window-rank-ties", "proofs.window_rank"),
+    "equal gains of the frame are all taken": ("budget-select-ties", "proofs.budget_select"),
+    "all tokens of the boundary bin are reduced": ("pair-writer-lists", "proofs.pair_writer"),
+    "two pairs of one bin in a row take one place": ("pair-writer-lists", "proofs.pair_writer"),
     "a token beside another kept one is dropped": ("gather-complete", "proofs.gather"),
     "an output is replaced while it waits": ("restore-offers", "proofs.offers"),
 }

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenuto.rtl.cases import (
+    budget_select,
     conmerge,
     datm,
     dot_array,
     eager,
     log_dot,
-    loss_threshold,
+    pair_writer,
+    quantize,
     restore_path,
     similarity_array,
-    window_match,
+    window_assign,
+    window_rank,
 )
 from tenuto.rtl.ladder import Case
 
@@ -40,9 +43,12 @@ ALL = {
     "eager-row": UnitCases(small=eager.small_row, large=eager.large_row),
     "conmerge": UnitCases(small=conmerge.small, large=conmerge.large),
     "dot-array": UnitCases(small=dot_array.small, large=dot_array.large),
+    "quantize": UnitCases(small=quantize.small, large=quantize.large),
     "similarity-array": UnitCases(small=similarity_array.small, large=similarity_array.large),
-    "window-match": UnitCases(small=window_match.small, large=window_match.large),
-    "loss-threshold": UnitCases(small=loss_threshold.small, large=loss_threshold.large),
+    "window-rank": UnitCases(small=window_rank.small, large=window_rank.large),
+    "budget-select": UnitCases(small=budget_select.small, large=budget_select.large),
+    "window-assign": UnitCases(small=window_assign.small, large=window_assign.large),
+    "pair-writer": UnitCases(small=pair_writer.small, large=pair_writer.large),
     "datm": UnitCases(small=datm.small, large=datm.large),
     "gather": UnitCases(small=restore_path.small_gather, large=restore_path.large_gather),
     "restore": UnitCases(small=restore_path.small_restore, large=restore_path.large_restore),

@@ -63,10 +63,13 @@ def large_select(random: np.random.Generator) -> Case:
     return _select_case(size, random.integers(-99, 100, (16_000, 64)), margin=3, block_rows=64)
 
 
-def _row_case(
+def row_case(
     size: hardware_timing.EagerRow, left: NDArray[np.int64], right: NDArray[np.int64], margin: int
 ) -> Case:
-    """Return the case of (rows, channels) queries against (keys, channels) keys, one block."""
+    """Return the case of (rows, channels) queries against (keys, channels) keys, one block.
+
+    `channels` must be a multiple of the lanes.
+    """
     num_rows, num_keys, head_dim = len(left), *right.shape
     lanes, bits, beats = size.dot.lanes, size.dot.bits, size.dot.beats(head_dim)
     x = np.repeat(left[:, None], num_keys, axis=1).reshape(-1, lanes)
@@ -97,7 +100,7 @@ def small_row(random: np.random.Generator) -> Case:
     """Return 4 queries against 7 keys of 8 channels, 4 lanes of 6 bits."""
     dot_size = hardware_timing.LogDot(lanes=4, bits=6, max_length=8)
     size = hardware_timing.EagerRow(dot=dot_size, max_keys=8, num_kept=3)
-    return _row_case(size, operands(random, (4, 8), 6), operands(random, (7, 8), 6), margin=200)
+    return row_case(size, operands(random, (4, 8), 6), operands(random, (7, 8), 6), margin=200)
 
 
 def large_row(random: np.random.Generator) -> Case:
@@ -105,4 +108,4 @@ def large_row(random: np.random.Generator) -> Case:
     dot_size = hardware_timing.LogDot(lanes=16, bits=12, max_length=64)
     size = hardware_timing.EagerRow(dot=dot_size, max_keys=64, num_kept=8)
     left, right = operands(random, (4_000, 64), 8), operands(random, (64, 64), 12)
-    return _row_case(size, left, right, margin=20_000)
+    return row_case(size, left, right, margin=20_000)

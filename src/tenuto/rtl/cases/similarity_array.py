@@ -10,17 +10,25 @@ from tenuto.rtl.similarity_array import SimilarityArray
 
 
 def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case:
-    """Return windows whose tokens have magnitudes from 0 to 127."""
-    channels, columns = [], []
-    for _ in range(num_windows):
+    """Return windows of tokens of magnitudes from 0 to 127; of every other one all are wanted."""
+    channels, bitmaps, columns = [], [], []
+    for window in range(num_windows):
         tokens = random_tokens(random, size.tokens, size.channels)
+        is_wanted = (random.random(size.tokens) < 0.4) | (window % 2 == 0)
+        is_wanted[random.integers(0, size.tokens)] = True
         channels.append(tokens.T)
-        columns.append(similarity(tokens))
+        bitmaps.append(is_wanted)
+        positions = np.flatnonzero(is_wanted)
+        columns.append((similarity(tokens)[positions], positions, positions == positions[-1]))
+    widths = (FRACTION_BITS, (size.tokens - 1).bit_length(), 1)
+    fields = [np.concatenate(field) for field in zip(*columns, strict=True)]
     return Case(
         unit=lambda: SimilarityArray(size),
-        inputs=pack([(np.concatenate(channels), 8)]),
-        outputs=pack([(np.concatenate(columns), FRACTION_BITS)]),
-        cycles=size.cycles(num_windows),
+        inputs=pack(
+            [(np.concatenate(channels), 8), (np.repeat(bitmaps, size.channels, axis=0), 1)]
+        ),
+        outputs=pack(list(zip(fields, widths, strict=True))),
+        cycles=size.cycles([int(bitmap.sum()) for bitmap in bitmaps]),
     )
 
 
@@ -37,10 +45,10 @@ def random_tokens(random: np.random.Generator, num_tokens: int, channels: int) -
 
 
 def small(random: np.random.Generator) -> Case:
-    """Return 2 windows of 5 tokens with 3 channels."""
-    return case_from(Size(tokens=5, channels=3), random, 2)
+    """Return 3 windows of 5 tokens with 3 channels, 2 columns at a time."""
+    return case_from(Size(tokens=5, channels=3, columns=2), random, 3)
 
 
 def large(random: np.random.Generator) -> Case:
-    """Return 1,000 windows of 32 tokens with 48 channels: a million similarities."""
-    return case_from(Size(tokens=32, channels=48), random, 1_000)
+    """Return 16,000 windows of 8 tokens with 24 channels: a million similarities."""
+    return case_from(Size(tokens=8, channels=24, columns=4), random, 16_000)

@@ -1,14 +1,16 @@
 """Properties of the units, one file a unit; `ALL` is what `tenuto rtl prove` proves."""
 
 from tenuto.rtl.proofs import (
+    budget_select,
     column_sort,
     gather,
     lane_place,
     leading_one,
     log_dot,
     offers,
+    pair_writer,
     row_select,
-    window_match,
+    window_rank,
 )
 
 ALL = (
@@ -17,7 +19,9 @@ ALL = (
     *row_select.PROOFS,
     *column_sort.PROOFS,
     *lane_place.PROOFS,
-    *window_match.PROOFS,
+    *window_rank.PROOFS,
+    *budget_select.PROOFS,
+    *pair_writer.PROOFS,
     *gather.PROOFS,
     *offers.PROOFS,
 )

@@ -1,4 +1,4 @@
-"""The arg-max of the gain lanes: ties go to the lowest position."""
+"""The order of a window's tokens begins with the largest gain, ties to the lowest position."""
 
 from amaranth.hdl import Assert, Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -12,16 +12,16 @@ from tenuto.rtl.proofs.stream_rules import (
     assume_source_holds,
 )
 from tenuto.rtl.prove import Proof
-from tenuto.rtl.window_match import WindowMatch
+from tenuto.rtl.window_rank import WindowRank
 
-_SIZE = datm_timing.WindowMatch(tokens=3, destinations=1, bits=2)
+_SIZE = datm_timing.WindowRank(tokens=3, bits=1)
 
 
-class _FirstDestination(wiring.Component):
-    """With one destination the gains are the columns' sums, which are kept beside the unit."""
+class _Ordered(wiring.Component):
+    """The gains of the first choice are the columns' sums, which are kept beside the unit."""
 
     def __init__(self) -> None:
-        self.dut = WindowMatch(_SIZE)
+        self.dut = WindowRank(_SIZE)
         super().__init__({"i": self.dut.signature.members["i"], "taken": In(1)})
 
     def elaborate(self, platform) -> Module:
@@ -33,7 +33,7 @@ class _FirstDestination(wiring.Component):
         assume_source_holds(m, self.i)
         assert_output_holds(m, dut.o)
         sums = Signal(data.ArrayLayout(_SIZE.gain_bits, _SIZE.tokens))
-        loaded, token = Signal(range(_SIZE.tokens)), Signal(range(_SIZE.tokens))
+        loaded = Signal(range(_SIZE.tokens))
         with m.If(dut.i.valid & dut.i.ready):
             m.d.sync += [
                 sums[loaded].eq(tree_sum(list(self.i.payload))),
@@ -42,20 +42,19 @@ class _FirstDestination(wiring.Component):
         best = Mux(sums[1] > sums[0], 1, 0)
         largest = Mux(sums[1] > sums[0], sums[1], sums[0])
         best = Mux(sums[2] > largest, 2, best)
-        with m.If(dut.o.valid):
-            m.d.comb += Assert(dut.o.p.is_destination == (token == best))
-            m.d.comb += Assert(dut.o.p.nearest == best)
-            with m.If(dut.o.ready):
-                m.d.sync += token.eq(Mux(token == _SIZE.tokens - 1, 0, token + 1))
+        is_later = Signal()
+        m.d.comb += Assert(~dut.o.valid | is_later | (dut.o.p.position == best))
+        with m.If(dut.o.valid & dut.o.ready):
+            m.d.sync += is_later.eq(1)
         return m
 
 
 PROOFS = (
     Proof(
-        name="window-match-ties",
-        claim="the destination is the token of the largest gain, among equals the lowest one, and "
-        "every token is assigned to it, under any stalls (3 tokens of 2 bits, 1 destination)",
-        top=_FirstDestination,
+        name="window-rank-ties",
+        claim="the first token is that of the largest gain, among equals the lowest one, "
+        "under any stalls (3 tokens of 1 bit)",
+        top=_Ordered,
         depth=14,
         is_bounded=True,
     ),
