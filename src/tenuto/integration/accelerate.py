@@ -11,6 +11,7 @@ from tenuto.errors import AlreadyAcceleratedError, CalibrationError, Unsupported
 from tenuto.integration.calibration import Calibration, load_calibration
 from tenuto.integration.composition import (
     NO_REDUCTION,
+    Composition,
     Technique,
     TokenReduction,
     check_predicts,
@@ -58,15 +59,10 @@ def accelerate(pipe_or_model: Any, *techniques: Technique, strict: bool = True) 
                 f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
                 "handle first"
             )
-    technique = composition.token_reduction
-    calibration = None if technique is None else calibration_of(technique)
-    settings = Settings(
-        reduction=NO_REDUCTION if technique is None else reduction_of(technique, calibration),
-        ffn_reuse=composition.ffn_reuse,
-        eager=composition.eager,
-    )
+    settings, calibration = settings_of(composition)
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
-        _check_fit(model, family, settings, calibration)
+        _check_numbers(model, family, settings, calibration)
+        check_fit(model, family, settings)
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
     accelerated = []
     for model, family in zip(models, families, strict=True):
@@ -106,7 +102,9 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
     if not spans or any(0 < ratio < 1 for ratio in reduction.schedule.ratios()):
         raise ValueError(
             "`predict`='fitted' must come with ratio=1, predict_at='blocks' and a scope of all "
-            "parts: the weights are fitted to what all blocks add together"
+            "parts, because the weights are fitted to what all blocks add together, got ratios "
+            f"{list(reduction.schedule.ratios())}, predict_at={reduction.predict_at!r} and parts "
+            f"{sorted(reduction.parts)}"
         )
 
 
@@ -118,12 +116,43 @@ def reduction_of(technique: TokenReduction, calibration: Calibration | None) -> 
     return technique.reduction(table, calibration.forecast_weights)
 
 
-def _check_fit(
+def settings_of(composition: Composition) -> tuple[Settings, Calibration | None]:
+    """Return what the techniques do, and the calibration that one of them names, if any.
+
+    Raises:
+        CalibrationError: The calibration is missing or unreadable.
+    """
+    technique = composition.token_reduction
+    calibration = None if technique is None else calibration_of(technique)
+    settings = Settings(
+        reduction=NO_REDUCTION if technique is None else reduction_of(technique, calibration),
+        ffn_reuse=composition.ffn_reuse,
+        eager=composition.eager,
+    )
+    return settings, calibration
+
+
+def _check_numbers(
     model: nn.Module, family: ModelFamily, settings: Settings, calibration: Calibration | None
 ) -> None:
-    """Raise where a calibration, a schedule or a technique is not for this model."""
+    """Raise where a calibration is for other weights, or weights cannot be read."""
     if calibration is not None:
         calibration.check_model(model)
+    if settings.ffn_reuse is not None:
+        found = feed_forwards(family.blocks_of(model), type(model).__name__)
+        check_weights(found, settings.ffn_reuse)
+
+
+def check_fit(model: nn.Module, family: ModelFamily, settings: Settings) -> None:
+    """Raise where a schedule or a technique is not for this model, by its modules alone.
+
+    No weight is read: a model on the meta device will do.
+
+    Raises:
+        UnsupportedModelError: A module works in a way that a technique cannot follow.
+        CalibrationError: Fitted weights are asked of a calibration without.
+        ValueError: A schedule is for other blocks, or the techniques leave one another nothing.
+    """
     rows = family.blocks_of(model)
     reduction, funnel = settings.reduction, settings.reduction.funnel
     for schedule in (reduction.schedule,) if funnel is None else (funnel.queries, funnel.keys):
@@ -131,7 +160,7 @@ def _check_fit(
             schedule.row(step_index, len(rows))
     _check_fitted(reduction, spans_of(reduction, rows))
     if settings.ffn_reuse is not None:
-        check_weights(feed_forwards(rows, type(model).__name__), settings.ffn_reuse)
+        feed_forwards(rows, type(model).__name__)
         check_reuses(settings.ffn_reuse, reduction, len(rows))
     if settings.eager is not None:
         check_predicts(settings.eager, reduction)
