@@ -48,11 +48,13 @@ def complaint(raised: Raised) -> str | None:
     """What is wrong with a message's form, None where nothing is."""
     text = raised.message
     if raised.error in ("ValueError", "TypeError"):
-        if not re.match(r"`[^`]+`.* must .*got .", text, re.DOTALL):
-            return "must read `argument` must <rule>, got <value>"
+        form = r"`[^`]+`.* must .*got ."
     elif raised.error == "MissingExtraError":
-        if not re.search(r" needs? .+: pip install ('tenuto\[\w+\]'|torch)", text):
-            return "must read <what> needs <package>: pip install 'tenuto[extra]'"
+        form = r".+ needs? .+: pip install ('tenuto\[\w+\]'|torch)"
+    else:
+        form = "."
+    if not re.match(form, text, re.DOTALL):
+        return f"must be of the form {form}"
     if text.endswith((".", "!", "\n")) or re.search(r"[.!] [A-Z]", text):
         return "must be one sentence without a full stop"
     if "\n" in text and raised.error != "ToolError":

@@ -71,7 +71,7 @@ def examine(model: str | None = None) -> Examination:
         MissingExtraError: torch or diffusers is needed for the model and not installed.
     """
     folder = None if model is None else read_model_folder(model)
-    groups = {_CORE: (python(), *needed_packages())}
+    groups: dict[str, tuple[Package, ...]] = {_CORE: (python(), *needed_packages())}
     groups.update((extra, needed_packages(extra)) for extra in extras())
     return Examination(
         groups=groups,

@@ -102,8 +102,9 @@ def _denoiser(place: str, folder: Path) -> Denoiser:
 def _class_in(index: dict[str, Any], place: str) -> str | None:
     """Return the class of a component, None where the pipeline has none."""
     entry = index.get(place)
-    is_pair = isinstance(entry, list) and len(entry) == 2
-    return str(entry[1]) if is_pair and entry[1] is not None else None
+    if not isinstance(entry, list) or len(entry) != 2 or entry[1] is None:
+        return None
+    return str(entry[1])
 
 
 def _read(path: Path) -> dict[str, Any]:

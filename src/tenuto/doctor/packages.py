@@ -78,10 +78,8 @@ def needed_packages(
     lines = metadata("tenuto").get_all("Requires-Dist") if requirements is None else requirements
     found: dict[str, Package] = {}
     for requirement in map(Requirement, lines or ()):
-        marker = requirement.marker
-        always = marker is None or marker.evaluate({"extra": ""})
-        wanted = always if extra is None else not always and marker.evaluate({"extra": extra})
-        if wanted:
+        is_core = _holds(requirement, "")
+        if is_core if extra is None else not is_core and _holds(requirement, extra):
             found[requirement.name] = _package(requirement)
     return tuple(found.values())
 
@@ -96,7 +94,7 @@ def python() -> Package:
     """Return the running Python as a package."""
     return Package(
         name="python",
-        needed=metadata("tenuto").get("Requires-Python") or "",
+        needed=metadata("tenuto")["Requires-Python"],
         installed=platform.python_version(),
         tested=None,
     )
@@ -106,6 +104,11 @@ def outside(groups: Mapping[str, tuple[Package, ...]]) -> list[Package]:
     """Return the packages whose versions are outside their ranges, each once."""
     found = {package.name: package for group in groups.values() for package in group}
     return [package for package in found.values() if package.is_outside]
+
+
+def _holds(requirement: Requirement, extra: str) -> bool:
+    """Whether a requirement is one here, on this system, with an extra."""
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def _package(requirement: Requirement) -> Package:
