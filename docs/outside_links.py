@@ -1,4 +1,4 @@
-"""Hooks of the site: links that leave `docs/` become paths, and every decision is in the menu."""
+"""Hooks of the site: links that leave `docs/` become paths, and no page is without a place."""
 
 import posixpath
 import re
@@ -9,10 +9,24 @@ LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+)[^)]*\)")
 
 
 def on_config(config: Any) -> Any:
-    """Put the decisions, of which there are ever more, at the end of the menu."""
-    folder = Path(config.docs_dir) / "decisions"
-    config.nav.append({"Decisions": sorted(f"decisions/{p.name}" for p in folder.glob("*.md"))})
+    """Put pages that the menu does not name at its end, and the decisions behind them."""
+    folder = Path(config.docs_dir)
+    pages = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.md"))
+    named = set(pages_in(config.nav))
+    unnamed = [page for page in pages if page not in named]
+    decisions = [page for page in unnamed if page.startswith("decisions/")]
+    more = [page for page in unnamed if page not in decisions]
+    config.nav += [{"More": more}] * bool(more) + [{"Decisions": decisions}]
     return config
+
+
+def pages_in(menu: list[Any]) -> list[str]:
+    """Return every page of a menu, from top to bottom."""
+    found: list[str] = []
+    for entry in menu:
+        inner = next(iter(entry.values())) if isinstance(entry, dict) else entry
+        found += [inner] if isinstance(inner, str) else pages_in(inner)
+    return found
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
