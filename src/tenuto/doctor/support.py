@@ -1,5 +1,6 @@
-"""Which techniques a transformer takes: it is built without weights, and asked what is asked by
-`tenuto.accelerate` before anything is hooked.
+"""Which techniques a transformer takes.
+
+It is built without weights, and asked what `tenuto.accelerate` asks before anything is hooked.
 """
 
 from dataclasses import dataclass
