@@ -48,7 +48,7 @@ def complaint(raised: Raised) -> str | None:
     """What is wrong with a message's form, None where nothing is."""
     text = raised.message
     if raised.error in ("ValueError", "TypeError"):
-        form = r"`[^`]+`.* must .*got ."
+        form = r"(`[^`]+`|\{\}).* must .*got ."
     elif raised.error == "MissingExtraError":
         form = r".+ needs? .+: pip install ('tenuto\[\w+\]'|torch)"
     else:

@@ -21,6 +21,7 @@ TESTED = {
     "peft": "0.21.2",
     "pillow": "13.0.0",
     "pyarrow": "26.0.1",
+    "ray": "2.60.0",
     "safetensors": "0.8.0",
     "scikit-image": "0.26.0",
     "shtab": "1.13.0",
