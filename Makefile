@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
-EXTRAS := diffusers,report,eval,fast,hardware,rtl,bench,dev
+EXTRAS := diffusers,report,eval,fast,hardware,rtl,bench,docs,dev
 # Two processes of one thread each: threads of one process would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -11,7 +11,7 @@ SMALL_UNITS := gather column-sort lane-place restore
 CELLS := /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test test-all rtl demo bench league tables zoo-smoke clean
+.PHONY: help setup check fix test test-all rtl demo bench league tables docs zoo-smoke clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -58,11 +58,14 @@ bench: $(STAMP)  ## Measured speed, memory and overhead, one script after the ot
 tables: $(STAMP)  ## Write what the code says into the documents
 	$(BIN)/python -m tenuto.integration.family_table docs/families.md
 
+docs: $(STAMP)  ## The documentation site in site/; strict: a dead link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 zoo-smoke: $(STAMP)  ## Train each embedded model for a minute; a killed run resumes to the bit
 	$(BIN)/python -m recipes.zoo.smoke --minutes 1
 
 clean:  ## Remove the environment and everything generated
-	rm -rf .venv demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 league: $(STAMP)  ## Every rival on both embedded models; resumable, about an hour
 	$(BIN)/python benchmarks/league.py --out league

@@ -5,11 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenuto import __version__, cli_hardware
+from tenuto import __version__, cli_hardware, cli_setup
 from tenuto.cli_composed import run_composed
+from tenuto.cli_files import check_json
 from tenuto.cli_gpu import add_gpu_table, run_gpu_table
 from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
 from tenuto.cli_progress import progress_bar
@@ -43,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tenuto", description="Faster diffusion transformers without retraining."
+        prog="tenuto",
+        description="Faster diffusion transformers without retraining.",
+        epilog="example: tenuto demo --out demo; each command has an example in its own --help",
     )
     parser.add_argument("--version", action="version", version=f"tenuto {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -76,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_rtl(_command(commands, "rtl", run_rtl, "the hardware units: emit, verify, prove, area",
                      "tenuto rtl verify"))  # fmt: skip
+    cli_setup.add_doctor(
+        _command(commands, "doctor", cli_setup.doctor, "what is installed, what a model takes",
+                 "tenuto doctor emoji-video"))  # fmt: skip
+    cli_setup.add_completion(
+        _command(commands, "completion", partial(cli_setup.completion, parser=parser),
+                 "completion for a shell", 'eval "$(tenuto completion bash)"'))  # fmt: skip
     return parser
 
 
@@ -121,8 +131,7 @@ def _run_comparison(plan: "Plan", json_file: Path | None) -> int:
     from tenuto.evaluation.table import result_table
     from tenuto.report import write_report
 
-    if json_file is not None and not json_file.parent.is_dir():
-        raise ValueError(f"`--json` must be in a folder that exists, got {str(json_file)!r}")
+    check_json(json_file)
     with progress_bar(num_progress(plan)) as step:
         result = compare(plan, step)
     print(result_table(result))
@@ -162,7 +171,8 @@ def _calibrate(chosen: argparse.Namespace) -> int:
     has_target = target != (None, None)
     if has_target and chosen.method == "pmr":
         raise ValueError(
-            "`--target-psnr` and `--target-speed` must come with --method forecast or composed"
+            "`--target-psnr` and `--target-speed` must come with --method forecast or composed, "
+            "got pmr"
         )
     num_prompts = chosen.prompts + has_target * (NUM_SEARCHED + NUM_CHECKED)
     prompts = prompts_for(chosen.model, "seen", num_prompts, chosen.prompt_file)

@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from tenuto.cli_files import check_json
+
 _SWEEP_FILE = """a sweep file, design.toml:
   traces = ["dit", "flux-1024"]         # workloads, or trace folders
   recipes = ["composed"]                # of the workloads
@@ -62,7 +64,7 @@ def simulate(chosen: argparse.Namespace) -> int:
     from tenuto.accelerators.table import report_table
     from tenuto.traces.by_name import trace_named
 
-    _check_json(chosen.json)
+    check_json(chosen.json)
     machines = [load(name) for name in chosen.accelerator]
     other = load(chosen.baseline) if chosen.baseline else None
     trace = trace_named(chosen.trace, chosen.recipe)
@@ -102,7 +104,7 @@ def sweep(chosen: argparse.Namespace) -> int:
     from tenuto.accelerators.sweep_results import Results, pareto_front
     from tenuto.accelerators.sweep_run import run_sweep
 
-    _check_json(chosen.json)
+    check_json(chosen.json)
     if chosen.workers is not None and chosen.workers < 1:
         raise ValueError(f"`--workers` must be at least 1, got {chosen.workers}")
     points = list(points_of(read_sweep(chosen.file)))
@@ -130,8 +132,3 @@ def sweep(chosen: argparse.Namespace) -> int:
         content = {"points": len(points), "pareto_front": front, "simulated": True}
         chosen.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return 0
-
-
-def _check_json(file: Path | None) -> None:
-    if file is not None and not file.parent.is_dir():
-        raise ValueError(f"`--json` must be in a folder that exists, got {str(file)!r}")

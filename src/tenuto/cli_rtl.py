@@ -16,9 +16,16 @@ _STALL_SEED = 2026
 def add_rtl(parser: argparse.ArgumentParser) -> None:
     """Declare `tenuto rtl` and what it can do."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    emit = actions.add_parser("emit", help="write Verilog")
+
+    def action_of(name: str, text: str, example: str) -> argparse.ArgumentParser:
+        epilog = f"example: tenuto rtl {name} {example}".rstrip()
+        return actions.add_parser(name, help=text, description=f"{name}: {text}.", epilog=epilog)
+
+    emit = action_of("emit", "write Verilog", "gather --out rtl")
     emit.add_argument("--out", type=Path, default=Path("rtl"), help="folder (default rtl)")
-    verify = actions.add_parser("verify", help="compare units with golden values and cycle counts")
+    verify = action_of(
+        "verify", "compare units with golden values and cycle counts", "gather --vcd ."
+    )
     verify.add_argument(
         "--large", action="store_true",
         help="a million vectors a unit in compiled C++; without it, small cases in Amaranth",
@@ -29,8 +36,8 @@ def add_rtl(parser: argparse.ArgumentParser) -> None:
         "--replay", type=Path, metavar="TRACE",
         help="instead: the raw samples of a recorded trace, in compiled C++",
     )  # fmt: skip
-    prove = actions.add_parser("prove", help="prove properties with SymbiYosys and z3")
-    area = actions.add_parser("area", help="area and critical path by Yosys and OpenSTA")
+    prove = action_of("prove", "prove properties with SymbiYosys and z3", "")
+    area = action_of("area", "area and critical path by Yosys and OpenSTA", "--liberty cells.lib")
     area.add_argument(
         "--liberty", type=Path, metavar="FILE",
         help="cell library, .lib or .lib.gz (default: that of Debian's qflow-tech-osu018)",
@@ -51,7 +58,7 @@ def run_rtl(chosen: argparse.Namespace) -> int:
         MissingExtraError: Amaranth is not installed.
     """
     if find_spec("amaranth") is None:
-        raise MissingExtraError("the RTL units need `pip install tenuto[rtl]`")
+        raise MissingExtraError("the RTL units need amaranth: pip install 'tenuto[rtl]'")
     return {"emit": _emit, "verify": _verify, "prove": _prove, "area": _area}[chosen.action](chosen)
 
 

@@ -1,5 +1,7 @@
 """Eager prediction inside the families' attentions, against arithmetic written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ import tenuto
 from tenuto.algorithms.eager_prediction import quantize
 from tenuto.golden import eager_prediction as golden
 from tenuto.integration import eager_place
+from tenuto.integration.families import FAMILIES
+from tenuto.integration.handle import is_accelerated
 
 STEPS = (900.0, 700.0, 500.0)
 
@@ -280,8 +284,22 @@ def test_a_run_that_overflows_is_noticed(make_tiny):
         tiny(STEPS[0])
 
 
-def test_an_attention_of_several_products_is_refused(make_tiny):
+def test_an_attention_of_a_product_a_sample_is_refused_before_it_is_hooked(make_tiny):
     tiny = make_tiny("mochi", 2)
+
+    with pytest.raises(tenuto.UnsupportedModelError, match=r"in one product for eager prediction"):
+        tenuto.accelerate(tiny.model, tenuto.EagerPrediction())
+
+    assert not is_accelerated(tiny.model)
+
+
+def test_an_attention_of_several_products_that_nobody_declared_is_refused_in_its_call(
+    make_tiny, monkeypatch
+):
+    tiny = make_tiny("mochi", 2)
+    known = FAMILIES["MochiTransformer3DModel"]
+    undeclared = tuple(replace(row, attends_by_sample=False) for row in known.blocks)
+    monkeypatch.setitem(FAMILIES, known.model_class, replace(known, blocks=undeclared))
 
     with (
         tenuto.accelerate(tiny.model, tenuto.EagerPrediction()),

@@ -158,7 +158,7 @@ def test_a_toml_file_loads_and_its_errors_start_with_its_name(tmp_path: Any) -> 
         from_toml(Chip, file)
 
     file.write_text("name = ")
-    with pytest.raises(ValueError, match=r"^chip\.toml: not a TOML file"):
+    with pytest.raises(ValueError, match=r"^`chip\.toml` must be a TOML file, got "):
         from_toml(Chip, file)
 
 

@@ -50,17 +50,17 @@ def checked(**setting):
         ({"schedule": (0.0, 2.0)}, "`schedule[1]` must be in [0, 1], got 2.0"),
         (
             {"schedule": (0.5,)},
-            "`schedule[0]` must be 0: nothing is known before the first step",
+            "`schedule[0]` must be 0, as nothing is known before the first step, got ",
         ),
         (
             {"predict": "none"},
-            "`predict` must not be 'none' where the ratio is 1: nothing would be computed or "
-            "forecast",
+            "`predict` must forecast where the ratio is 1, or nothing would be computed, got "
+            "'none'",
         ),
         (
             {"predict": "none", "schedule": (0.0, (0.5, 1.0))},
-            "`predict` must not be 'none' where the ratio is 1: nothing would be computed or "
-            "forecast",
+            "`predict` must forecast where the ratio is 1, or nothing would be computed, got "
+            "'none'",
         ),
         (
             {"predict": "none", "ratio": 0.5, "correct": False},

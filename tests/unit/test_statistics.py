@@ -201,11 +201,11 @@ def test_an_interval_refuses_bounds_in_the_wrong_order():
     ("call", "text"),
     [
         (lambda: summarize([]), "`values` must hold at least one value, got none"),
-        (lambda: summarize([1.0, None]), "`values` must hold no None unless `identical_as`"),
+        (lambda: summarize([1.0, None]), "`values` must hold numbers alone unless `identical_as`"),
         (lambda: summarize([1.0, float("nan")]), "`values` must be finite, got .*nan"),
         (lambda: summarize([1.0, float("inf")]), "`values` must be finite, got .*inf"),
         (lambda: paired_difference([1.0], [1.0, 2.0]), "got 1 and 2 values"),
-        (lambda: paired_difference([1.0], [None]), "`second` must hold no None"),
+        (lambda: paired_difference([1.0], [None]), "`second` must hold numbers alone"),
         (lambda: bootstrap_interval([1.0]), "`values` must hold at least 2 numbers, got 1"),
         (lambda: bootstrap_interval([1.0, 2.0], num_resamples=0), "`num_resamples` must be >= 1"),
     ],

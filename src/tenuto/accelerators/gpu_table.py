@@ -97,7 +97,7 @@ class GpuTable:
             raise ValueError(f"`launch_s` must be at least 0 and finite, got {self.launch_s!r}")
         missing = {"matmul", "attention", "elementwise"} - {op.kind for op in self.operations}
         if missing:
-            raise ValueError(f"`operations` must hold all kinds, but lacks {sorted(missing)}")
+            raise ValueError(f"`operations` must hold all kinds, got none of {sorted(missing)}")
         for op in self.operations:
             if op.macs > _FASTEST * self.peaks.macs_per_s * op.seconds:
                 raise ValueError(
@@ -116,7 +116,7 @@ def read_gpu_table(file: Path) -> GpuTable:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
-            raise ValueError("not an object")
+            raise ValueError(f"`table` must be a JSON object, got a {type(content).__name__}")
         return from_dict(GpuTable, _with_records(content), "")
     except OSError as error:
         raise HardwareError(f"no GPU table {str(file)!r}: {error.strerror}") from None

@@ -78,7 +78,7 @@ def read_sweep(file: Path) -> Sweep:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file.name}: not a TOML file: {error}") from None
+        raise ValueError(f"`{file.name}` must be a TOML file, got {error}") from None
     vary = content.pop("vary", {})
     if not isinstance(vary, dict) or not all(
         isinstance(values, list) and values for values in vary.values()
@@ -125,7 +125,9 @@ def changed(chip: Chip, changes: Mapping[str, Any]) -> Chip:
         for name in tables:
             place = place.get(name) if isinstance(place, dict) else None
         if not isinstance(place, dict):
-            raise ValueError(f"`vary.{path}` must be a field of {chip.name!r}, which has no such")
+            raise ValueError(
+                f"`vary` must name fields of {chip.name!r}, got {path!r}, which is none"
+            )
         place[last] = value
     return from_dict(Chip, content, "vary")
 

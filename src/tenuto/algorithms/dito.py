@@ -96,8 +96,8 @@ class DiTo:
         reduced = Table(schedule).ratios() if isinstance(schedule, tuple) else (self.ratio,)
         if self.predict == "none" and 1.0 in reduced:
             raise ValueError(
-                "`predict` must not be 'none' where the ratio is 1: nothing would be computed or "
-                "forecast"
+                "`predict` must forecast where the ratio is 1, or nothing would be computed, got "
+                "'none'"
             )
         if self.predict == "fitted" and not isinstance(self.schedule, str):
             raise ValueError(

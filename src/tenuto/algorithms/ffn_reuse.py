@@ -93,9 +93,10 @@ class FFNReuse:
             step_index: Of this step.
             marked_at: Step of the dense iteration, None where there was none.
 
-        >>> setting = FFNReuse(interval=3, warmup=2)
-        >>> [setting.is_sparse(step, marked_at=1) for step in (1, 2, 3, 4)]
-        [False, True, True, False]
+        Examples:
+            >>> setting = FFNReuse(interval=3, warmup=2)
+            >>> [setting.is_sparse(step, marked_at=1) for step in (1, 2, 3, 4)]
+            [False, True, True, False]
         """
         if marked_at is None or step_index < self.warmup:
             return False
@@ -104,9 +105,10 @@ class FFNReuse:
     def marks_at(self, step_index: int, num_steps: int | None) -> bool:
         """Return whether a dense iteration at this step is followed by a step that can reuse it.
 
-        >>> setting = FFNReuse(warmup=3)
-        >>> [setting.marks_at(step, num_steps=5) for step in range(5)]
-        [False, False, True, True, False]
+        Examples:
+            >>> setting = FFNReuse(warmup=3)
+            >>> [setting.marks_at(step, num_steps=5) for step in range(5)]
+            [False, False, True, True, False]
         """
         return self.warmup <= step_index + 1 and (num_steps is None or step_index + 1 < num_steps)
 

@@ -68,7 +68,10 @@ class Table:
                 if not 0 <= ratio <= 1:
                     raise ValueError(f"`schedule[{index}]` must be in [0, 1], got {ratio!r}")
         if self.needs_dense_start and self.steps and any(self.ratios_of(0)):
-            raise ValueError("`schedule[0]` must be 0: nothing is known before the first step")
+            raise ValueError(
+                "`schedule[0]` must be 0, as nothing is known before the first step, got "
+                f"{self.steps[0]!r}"
+            )
 
     def ratios_of(self, step_index: int) -> tuple[float, ...]:
         """Return the entry of a step as a tuple."""

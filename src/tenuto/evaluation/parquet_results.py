@@ -26,7 +26,7 @@ def write_parquet(results: Mapping[str, Mapping[str, Any]], folder: Path) -> Pat
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError(
-            "pyarrow must be installed to write Parquet: pip install 'tenuto[bench]'"
+            "writing Parquet needs pyarrow: pip install 'tenuto[bench]'"
         ) from None
     records = [
         record

@@ -173,7 +173,7 @@ class CacheDit:
             import cache_dit
         except ImportError:
             raise MissingExtraError(
-                "cache-dit must be installed for this technique: pip install 'tenuto[bench]'"
+                "the technique cache-dit needs the package cache-dit: pip install 'tenuto[bench]'"
             ) from None
         _hush("cache_dit")
         config = cache_dit.DBCacheConfig(

@@ -22,7 +22,9 @@ def prompts_for(model: str, split: str, num_prompts: int, file: Path | None) -> 
         raise ValueError(f"`--prompts` must be at least 1, got {num_prompts!r}")
     if file is None:
         if Path(model).is_dir():
-            raise ValueError(f"`--prompt-file` must be given for the pipeline folder {model!r}")
+            raise ValueError(
+                f"`--prompt-file` must be given for the pipeline folder {model!r}, got none"
+            )
         check_model(model)
         return tuple(zoo.prompts(model, split, num_prompts))
     lines = tuple(line for line in file.read_text("utf-8").splitlines() if line.strip())

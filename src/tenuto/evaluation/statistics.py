@@ -176,7 +176,9 @@ def _numbers(name: str, values: Sequence[float | None], identical_as: float | No
     if len(values) == 0:
         raise ValueError(f"`{name}` must hold at least one value, got none")
     if identical_as is None and any(value is None for value in values):
-        raise ValueError(f"`{name}` must hold no None unless `identical_as` is given")
+        raise ValueError(
+            f"`{name}` must hold numbers alone unless `identical_as` is given, got None"
+        )
     numbers = np.array([identical_as if value is None else value for value in values], dtype=float)
     if not np.isfinite(numbers).all():
         raise ValueError(f"`{name}` must be finite, got {numbers[~np.isfinite(numbers)][0]!r}")

@@ -40,7 +40,9 @@ def execute(packing: Packing, inputs: Integers, weights: Integers) -> NDArray[np
         np.add.at(times_written, (row, column), 1)
     if times_written.max(initial=0) > 1:
         row, column = np.argwhere(times_written > 1)[0]
-        raise ValueError(f"`packing` must compute output ({row}, {column}) once")
+        raise ValueError(
+            f"`packing` must compute output ({row}, {column}) once, got {times_written.max()} times"
+        )
     return outputs
 
 

@@ -11,6 +11,7 @@ from tenuto.integration.calibration import Calibration
 from tenuto.integration.composed import Composed, reduction_of, resolved
 from tenuto.integration.composition import (
     NO_REDUCTION,
+    Composition,
     Technique,
     check_predicts,
     check_reuses,
@@ -58,14 +59,10 @@ def accelerate(
                 f"{type(model).__name__} must not be accelerated already: call `remove()` on its "
                 "handle first"
             )
-    technique = composition.token_reduction
-    settings = Settings(
-        reduction=NO_REDUCTION if technique is None else reduction_of(technique, calibration),
-        ffn_reuse=composition.ffn_reuse,
-        eager=composition.eager,
-    )
+    settings = settings_of(composition, calibration)
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
-        _check_fit(model, family, settings, calibration)
+        _check_numbers(model, family, settings, calibration)
+        check_fit(model, family, settings)
     pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
     accelerated = []
     for model, family in zip(models, families, strict=True):
@@ -99,16 +96,44 @@ def _check_fitted(reduction: Reduction, spans: tuple[tuple[int, int], ...]) -> N
     if not spans:
         raise ValueError(
             "`predict`='fitted' must come with ratio=1, predict_at='blocks' and a scope of all "
-            "parts: the weights are fitted to what all blocks add together"
+            "parts, because the weights are fitted to what all blocks add together, got ratios "
+            f"{list(reduction.schedule.ratios())}, predict_at={reduction.predict_at!r} and parts "
+            f"{sorted(reduction.parts)}"
         )
 
 
-def _check_fit(
+def settings_of(composition: Composition, calibration: Calibration | None) -> Settings:
+    """Return what the techniques make the engine do."""
+    technique = composition.token_reduction
+    return Settings(
+        reduction=NO_REDUCTION if technique is None else reduction_of(technique, calibration),
+        ffn_reuse=composition.ffn_reuse,
+        eager=composition.eager,
+    )
+
+
+def _check_numbers(
     model: nn.Module, family: ModelFamily, settings: Settings, calibration: Calibration | None
 ) -> None:
-    """Raise where a calibration, a schedule or a technique is not for this model."""
+    """Raise where a calibration is for other weights, or weights cannot be read."""
     if calibration is not None:
         calibration.check_model(model)
+    if settings.ffn_reuse is not None:
+        rows = family.blocks_of(model)
+        found = feed_forwards(rows, type(model).__name__, settings.ffn_reuse.blocks)
+        check_weights(found, settings.ffn_reuse)
+
+
+def check_fit(model: nn.Module, family: ModelFamily, settings: Settings) -> None:
+    """Raise where a schedule or a technique is not for this model, by its modules alone.
+
+    No weight is read: a model on the meta device will do.
+
+    Raises:
+        UnsupportedModelError: A module works in a way that a technique cannot follow.
+        CalibrationError: Fitted weights are asked of a calibration without.
+        ValueError: A schedule is for other blocks, or the techniques leave one another nothing.
+    """
     rows = family.blocks_of(model)
     reduction, funnel = settings.reduction, settings.reduction.funnel
     for schedule in (reduction.schedule,) if funnel is None else (funnel.queries, funnel.keys):
@@ -116,8 +141,7 @@ def _check_fit(
             schedule.row(step_index, len(rows))
     _check_fitted(reduction, spans_of(reduction, rows))
     if settings.ffn_reuse is not None:
-        found = feed_forwards(rows, type(model).__name__, settings.ffn_reuse.blocks)
-        check_weights(found, settings.ffn_reuse)
+        feed_forwards(rows, type(model).__name__, settings.ffn_reuse.blocks)
         check_reuses(settings.ffn_reuse, reduction, len(rows))
     if settings.eager is not None:
         check_predicts(settings.eager, reduction)

@@ -40,7 +40,8 @@ def eager_attentions(
 
     Raises:
         ValueError: The technique names a block that is not there.
-        UnsupportedModelError: A projection is not a plain linear layer.
+        UnsupportedModelError: A projection is not a plain linear layer, or an attention makes a
+            product for each sample.
     """
     blocks = range(len(rows)) if technique.blocks is None else technique.blocks
     if max(blocks, default=0) >= len(rows):
@@ -48,6 +49,11 @@ def eager_attentions(
     found: list[EagerAttention] = []
     for index in blocks:
         row, block = rows[index]
+        if row.attends_by_sample and not technique.is_off:
+            raise UnsupportedModelError(
+                f"{type(block).__name__} must attend to all samples in one product for eager "
+                "prediction, got one product a sample"
+            )
         if "self" in technique.scope:
             module = getattr(block, row.self_attention)
             found.append(EagerAttention(module, index, _roles(module, row.joint == "text_first")))

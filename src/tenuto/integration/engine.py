@@ -97,8 +97,7 @@ class Engine:
         moment = self._tracker.enter(noise_level(inputs["timestep"]), image)
         if moment.is_new_run:
             self._memories.clear()
-            self._stopped = None
-            self._reduced_before = self.counters.calls_reduced
+            self._stopped, self._reduced_before = None, self.counters.calls_reduced
             self.check_run(moment)
         grid = self._family.grid_of(model, inputs)
         if grid is None:

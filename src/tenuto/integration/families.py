@@ -104,6 +104,7 @@ _TABLE = (
                 self_attention="attn1",
                 feed_forward="ff",
                 joint="image_first",
+                attends_by_sample=True,
             ),
         ),
         grid=grids.video_patch_grid,

@@ -34,6 +34,7 @@ class BlockFamily:
         text_in_ffn: The feed-forward does.
         fused: Attributes of up- and down-projection where attention and feed-forward share one
             output projection; they take text and image as one sequence.
+        attends_by_sample: The attention makes one product for each sample of a batch.
     """
 
     blocks: str
@@ -49,6 +50,7 @@ class BlockFamily:
     text_in_rows: bool = False
     text_in_ffn: bool = False
     fused: tuple[str, str] | None = None
+    attends_by_sample: bool = False
 
     @property
     def text_first(self) -> bool:

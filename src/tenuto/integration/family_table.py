@@ -43,8 +43,8 @@ def _cells(family: ModelFamily, row: BlockFamily) -> list[str]:
     return [
         f"`{family.model_class}`",
         f"`{row.blocks}`: {classes}",
-        _attention(row),
-        _feed_forward(row),
+        attention_of(row),
+        feed_forward_of(row),
         (row.joint or "not in the sequence").replace("_", " "),
         grid.rstrip("."),
         "per sample",
@@ -52,7 +52,8 @@ def _cells(family: ModelFamily, row: BlockFamily) -> list[str]:
     ]
 
 
-def _attention(row: BlockFamily) -> str:
+def attention_of(row: BlockFamily) -> str:
+    """Return the attentions of a kind of block, each with its kind."""
     kinds = {
         row.self_attention: "joint" if row.joint else "self",
         row.image_attention: "image alone, where there is one",
@@ -61,7 +62,8 @@ def _attention(row: BlockFamily) -> str:
     return ", ".join(f"`{name}` ({kind})" for name, kind in kinds.items() if name)
 
 
-def _feed_forward(row: BlockFamily) -> str:
+def feed_forward_of(row: BlockFamily) -> str:
+    """Return where a kind of block keeps its feed-forward."""
     if row.fused is not None:
         return " and ".join(f"`{name}`" for name in row.fused) + ", fused with the attention"
     return f"`{row.feed_forward}`" + (", text rows in it" if row.text_in_ffn else "")

@@ -119,4 +119,4 @@ def _is_number(value: object) -> bool:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"`numbers` must be finite, got {name}")

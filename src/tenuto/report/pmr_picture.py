@@ -23,7 +23,7 @@ def write_pmr_picture(
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError(
-            "matplotlib must be installed to draw the PMR table: pip install 'tenuto[report]'"
+            "the picture of the PMR table needs matplotlib: pip install 'tenuto[report]'"
         ) from None
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))

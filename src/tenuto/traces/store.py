@@ -19,8 +19,7 @@ def open_trace(folder: Path | str) -> Trace:
 
     Raises:
         TraceFormatError: The folder is no finished trace, is of another schema version, or a file
-        is
-            missing, truncated, altered or inconsistent.
+            is missing, truncated, altered or inconsistent.
     """
     folder = Path(folder)
     content = _manifest_of(folder)

@@ -121,7 +121,7 @@ def test_between_two_sizes_efficiency_goes_with_the_logarithm() -> None:
         ({"launch_s": -1.0}, "`launch_s` must be at least 0 and finite, got -1.0"),
         ({"launch": 1.0}, "unknown keys ['launch']"),
         ({"operations": 3}, "`operations` must be a list, got 3"),
-        ({"operations": []}, "`operations` must hold all kinds, but lacks ['attention',"),
+        ({"operations": []}, "`operations` must hold all kinds, got none of ['attention',"),
         ({"operations": [{"kind": "matmul", "rows": 0, "columns": 1, "seconds": 1.0}]},
          "operations[0]: `rows` must be greater than 0 and finite, got 0"),
         ({"operations": [{"kind": "sort", "rows": 1, "columns": 1, "seconds": 1.0}]},

@@ -223,7 +223,7 @@ def test_a_ray_cluster_of_two_nodes_gives_what_processes_give(tmp_path: Path) ->
         (DESIGN.replace("traces", "tracs"), r"design: unknown keys \['tracs'\]"),
         ("recipes = 3\n" + DESIGN, r"`design\.recipes` must be a tuple"),
         ('recipes = ["best"]\n' + DESIGN, r"`recipes` must be of .*, got \['best'\]"),
-        (DESIGN.replace("]", "", 1), r"design\.toml: not a TOML file"),
+        (DESIGN.replace("]", "", 1), r"`design\.toml` must be a TOML file, got "),
     ],
 )
 def test_a_mistake_in_the_file_is_named_before_anything_runs(

@@ -35,7 +35,7 @@ def test_without_amaranth_the_extra_is_named(monkeypatch, capsys) -> None:
     monkeypatch.setattr("tenuto.cli_rtl.find_spec", lambda name: None)
 
     assert main(["rtl", "verify"]) == 1
-    assert "pip install tenuto[rtl]" in capsys.readouterr().err
+    assert "pip install 'tenuto[rtl]'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
