@@ -13,6 +13,7 @@ from tenuto import __version__, cli_hardware
 from tenuto.cli_gpu import add_gpu_table, run_gpu_table
 from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
 from tenuto.cli_rtl import add_rtl, run_rtl
+from tenuto.cli_ui import add_ui, run_ui
 from tenuto.errors import TenutoError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_rtl(_command(commands, "rtl", run_rtl, "the hardware units: emit, verify, prove, area",
                      "tenuto rtl verify"))  # fmt: skip
+    add_ui(_command(commands, "ui", run_ui, "a playground in the browser", "tenuto ui"))
     return parser
 
 
