@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import Event, Lock
 from typing import Any
 
 from torch import Tensor
 
+from tenuto.errors import UnsupportedModelError
 from tenuto.evaluation.contenders import Contender, contender
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.quality import fidelity
@@ -16,6 +17,7 @@ from tenuto.evaluation.rows import result_row
 from tenuto.evaluation.skipped import SkippedWork
 from tenuto.evaluation.timing import Timing, TimingReport
 from tenuto.integration.handle import is_accelerated, watching
+from tenuto.integration.stats import Stats
 from tenuto.ui.interruption import interruptible
 
 MAX_STEPS = 200
@@ -81,7 +83,16 @@ class Bench:
     """One pipeline that serves one run at a time, and remembers the last untouched run."""
 
     def __init__(self, workload: Workload) -> None:
-        """Take the model; its number of steps and its seed are each question's own."""
+        """Take the model; its number of steps and its seed are each question's own.
+
+        Raises:
+            UnsupportedModelError: The pipeline has no transformer.
+        """
+        if not hasattr(workload.pipe, "transformer"):
+            name = type(workload.pipe).__name__
+            raise UnsupportedModelError(
+                f"`--model` must be a pipeline with a transformer, got {name}"
+            )
         self.workload = workload
         self._lock = Lock()
         self._reference: _Reference | None = None
@@ -115,30 +126,19 @@ class Bench:
         progress: Progress,
     ) -> Trial:
         model = self.workload.pipe.transformer
-        if made.prepare is not None:
-            made.prepare(self.workload)
         num_steps = made.num_steps or question.steps
+        if made.prepare is not None:
+            with interruptible(model, cancel, lambda step: progress("preparing", step, num_steps)):
+                made.prepare(self._workload(question.steps, question.seed))
         with made.applied(self.workload.pipe) as stats_of:
             work = SkippedWork(model, num_steps) if is_accelerated(model) else None
             seen = nullcontext() if work is None else watching(model, work)
             with seen:
                 sample, seconds = self._run(made.spec, question, num_steps, cancel, progress)
             stats = stats_of()
-        measured = {
-            **asdict(fidelity(sample, reference.sample, measure_flip=False)),
-            "stats": None if stats is None else stats.to_dict(),
-            "macs": None,  # counting others' operations would slow their timed run down
-            "reading": None,
-        }
-        timing = Timing(name=made.spec, runs_s=(seconds,))
-        report = TimingReport(
-            timings=(Timing(name="untouched", runs_s=(reference.seconds,)), timing),
-            was_interrupted=False,
-        )
-        row = result_row(made, [measured], timing, report, 0, [None])
         skipped = None if work is None else {"technique": made.spec, **work.to_dict()}
         return Trial(
-            row=row,
+            row=_row(made, sample, seconds, reference, stats),
             sample=sample,
             reference=reference.sample,
             skipped=skipped,
@@ -159,17 +159,32 @@ class Bench:
         def on_step(step: int) -> None:
             progress(name, step, total)
 
-        work = Workload(
-            model=self.workload.model,
-            pipe=self.workload.pipe,
-            num_steps=total,
-            seed=question.seed,
-            arguments=self.workload.arguments,
-        )
+        work = self._workload(total, question.seed)
         with interruptible(work.pipe.transformer, cancel, on_step):
             start = time.perf_counter()
             sample = work.generate(question.prompt, 0)
             return sample, time.perf_counter() - start
+
+    def _workload(self, num_steps: int, seed: int) -> Workload:
+        return replace(self.workload, num_steps=num_steps, seed=seed)
+
+
+def _row(
+    made: Contender, sample: Tensor, seconds: float, reference: _Reference, stats: Stats | None
+) -> dict[str, Any]:
+    """Return the row of a result file over this one sample."""
+    measured = {
+        **asdict(fidelity(sample, reference.sample, measure_flip=False)),
+        "stats": None if stats is None else stats.to_dict(),
+        "macs": None,  # counting others' operations would slow their timed run down
+        "reading": None,
+    }
+    timing = Timing(name=made.spec, runs_s=(seconds,))
+    report = TimingReport(
+        timings=(Timing(name="untouched", runs_s=(reference.seconds,)), timing),
+        was_interrupted=False,
+    )
+    return result_row(made, [measured], timing, report, 0, [None])
 
 
 def _is_in(value: object, least: int, most: int) -> bool:
