@@ -1,6 +1,6 @@
 """Techniques from one line of text, such as ``dito:ratio=0.5,interval=3+ffn-reuse``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,9 +11,6 @@ from tenuto.algorithms.ffn_reuse import FFNReuse
 from tenuto.algorithms.orbis import ORBIS
 from tenuto.config import coerce, parse_spec, split_specs
 from tenuto.integration.composition import Technique
-
-Maker = Callable[[dict[str, str]], Technique]
-"""From textual values, as `tenuto.config.parse_spec` returns them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +24,34 @@ class _Style:
 
     ratio: float | None = None
     interval: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes a technique from textual values, as `tenuto.config.parse_spec` returns them.
+
+    Attributes:
+        name: In specs; prefixes every error.
+        settings: Dataclass of what can be said.
+        make: From an instance of it to the technique.
+    """
+
+    name: str
+    settings: type[Any]
+    make: Callable[[Any], Technique]
+
+    def __call__(self, texts: Mapping[str, str]) -> Technique:
+        """Make the technique.
+
+        Raises:
+            ValueError: A key is unknown, or a value is not valid.
+        """
+        return self.make(coerce(self.settings, texts, self.name))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of what can be said."""
+        return tuple(field.name for field in fields(self.settings))
 
 
 def techniques_of(spec: str) -> tuple[Technique, ...]:
@@ -52,30 +77,24 @@ def _technique(spec: str) -> Technique:
     return MAKERS[name](texts)
 
 
-def _of(technique: Any, name: str) -> Maker:
-    """Return the maker of a technique by its fields."""
-    return lambda texts: coerce(technique, texts, name)
+def _of(technique: type[Any], name: str) -> Maker:
+    """Return the maker of a technique by its own fields."""
+    return Maker(name, technique, lambda made: made)
 
 
 def _fixed(make: Callable[[], Technique], name: str) -> Maker:
     """Return the maker of a setting that takes no values."""
-
-    def made(texts: dict[str, str]) -> Technique:
-        coerce(_Nothing, texts, name)
-        return make()
-
-    return made
+    return Maker(name, _Nothing, lambda _: make())
 
 
 def _style(preset: Callable[..., DiTo], name: str) -> Maker:
     """Return the maker of our reading of a published cache."""
 
-    def made(texts: dict[str, str]) -> Technique:
-        style = coerce(_Style, texts, name)
+    def make(style: _Style) -> Technique:
         given = {f.name: getattr(style, f.name) for f in fields(style)}
         return preset(**{key: value for key, value in given.items() if value is not None})
 
-    return made
+    return Maker(name, _Style, make)
 
 
 OURS: dict[str, Maker] = {

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from html import escape
 from importlib.resources import files
 from threading import Event
@@ -107,11 +106,7 @@ def _fields(name: str) -> str:
     how = "key=value,key=value; + joins another technique. "
     if name not in MAKERS:
         return how
-    try:
-        made = MAKERS[name]({})
-    except ValueError:
-        return how
-    return how + "Keys: " + ", ".join(f.name for f in fields(made) if is_dataclass(made)) + "."
+    return f"{how}Keys: {', '.join(MAKERS[name].keys) or 'none'}."
 
 
 def _try(
