@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.set-up
-EXTRAS := diffusers,report,eval,fast,hardware,rtl,bench,docs,dev
+EXTRAS := diffusers,report,eval,fast,hardware,rtl,bench,ui,docs,dev
 # Two processes of one thread each: threads of one process would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 

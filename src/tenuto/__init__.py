@@ -24,12 +24,13 @@ from tenuto.errors import (
 )
 
 if TYPE_CHECKING:
-    from tenuto import accelerators, baselines, golden, traces, zoo
+    from tenuto import accelerators, baselines, golden, presets, traces, zoo
     from tenuto.algorithms.dito import DiTo
     from tenuto.algorithms.eager_prediction import EagerPrediction
     from tenuto.algorithms.ffn_reuse import FFNReuse
     from tenuto.algorithms.orbis import ORBIS
     from tenuto.integration.accelerate import Handle, accelerate
+    from tenuto.integration.apply import AppliedTenuto, apply_tenuto
     from tenuto.integration.composed import Composed
     from tenuto.integration.families import BlockFamily, ModelFamily, register_family
     from tenuto.integration.stats import Stats
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 # Sorted as plain text; ruff takes ORBIS for a constant.
 __all__ = [  # noqa: RUF022
     "AlreadyAcceleratedError",
+    "AppliedTenuto",
     "BlockFamily",
     "CalibrationError",
     "CaptionError",
@@ -62,14 +64,17 @@ __all__ = [  # noqa: RUF022
     "__version__",
     "accelerate",
     "accelerators",
+    "apply_tenuto",
     "baselines",
     "golden",
+    "presets",
     "register_family",
     "traces",
     "zoo",
 ]
 
 _MODULE_OF_NAME = {
+    "AppliedTenuto": "tenuto.integration.apply",
     "BlockFamily": "tenuto.integration.families",
     "Composed": "tenuto.integration.composed",
     "DiTo": "tenuto.algorithms.dito",
@@ -80,9 +85,10 @@ _MODULE_OF_NAME = {
     "ORBIS": "tenuto.algorithms.orbis",
     "Stats": "tenuto.integration.stats",
     "accelerate": "tenuto.integration.accelerate",
+    "apply_tenuto": "tenuto.integration.apply",
     "register_family": "tenuto.integration.families",
 }
-_SUBPACKAGES = frozenset({"accelerators", "baselines", "golden", "traces", "zoo"})
+_SUBPACKAGES = frozenset({"accelerators", "baselines", "golden", "presets", "traces", "zoo"})
 
 
 def __getattr__(name: str) -> object:

@@ -16,6 +16,7 @@ from tenuto.cli_gpu import add_gpu_table, run_gpu_table
 from tenuto.cli_options import add_calibrate, add_compare, add_demo, add_generate
 from tenuto.cli_progress import progress_bar
 from tenuto.cli_rtl import add_rtl, run_rtl
+from tenuto.cli_ui import add_ui, run_ui
 from tenuto.errors import TenutoError
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_setup.add_completion(
         _command(commands, "completion", partial(cli_setup.completion, parser=parser),
                  "completion for a shell", 'eval "$(tenuto completion bash)"'))  # fmt: skip
+    add_ui(_command(commands, "ui", run_ui, "a playground in the browser", "tenuto ui"))
     return parser
 
 

@@ -162,3 +162,24 @@ def test_after_forgetting_the_next_call_is_a_new_run():
     tracker.forget()
 
     assert calls(tracker, 700) == [(0, 0, True)]
+
+
+def test_a_told_number_of_steps_holds_until_another_is_told_and_a_scheduler_knows_better():
+    bare, scheduler = StepTracker(lambda: None), FlowMatchEulerDiscreteScheduler()
+    asked = StepTracker(lambda: scheduler)
+    for tracker in (bare, asked):
+        tracker.forget(num_steps=7)
+
+    assert [_steps_of_a_run(bare), _steps_of_a_run(bare)] == [7, 7]
+    assert run(asked, scheduler, 5)[0][2] == 5
+    bare.forget()
+    assert _steps_of_a_run(bare) is None
+
+
+def _steps_of_a_run(tracker):
+    moments = []
+    for timestep in (900.0, 500.0):
+        moments.append(tracker.enter(timestep, SHAPES))
+        tracker.leave()
+    assert [m.step_index for m in moments] == [0, 1]
+    return moments[0].num_steps

@@ -8,11 +8,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from tenuto import baselines
-from tenuto.algorithms.dito import DiTo
-from tenuto.algorithms.eager_prediction import EagerPrediction
-from tenuto.algorithms.ffn_reuse import FFNReuse
-from tenuto.algorithms.orbis import ORBIS
 from tenuto.config import coerce, parse_spec, split_specs
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.peers import (
@@ -27,6 +22,7 @@ from tenuto.integration.accelerate import accelerate
 from tenuto.integration.composed import Composed, resolved
 from tenuto.integration.composition import Technique
 from tenuto.integration.stats import Stats
+from tenuto.integration.technique_specs import OURS, PUBLISHED, Maker
 
 Kind = Literal["off", "control", "peer", "tenuto"]
 StatsOf = Callable[[], Stats | None]
@@ -71,14 +67,6 @@ class _FewerSteps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Style:
-    """What can be said of a cache in somebody's style; the rest is the style's own."""
-
-    ratio: float | None = None
-    interval: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Nothing:
     pass
 
@@ -111,10 +99,6 @@ def _single(spec: str) -> Contender:
     return _MAKERS[name](spec, texts)
 
 
-def _technique(spec: str, technique: Technique | Composed, kind: Kind) -> Contender:
-    return _ours(spec, (technique,), _params(technique), kind)
-
-
 def _ours(
     spec: str, techniques: tuple[Technique | Composed, ...], params: dict[str, Any], kind: Kind
 ) -> Contender:
@@ -143,16 +127,6 @@ def _off(spec: str, texts: dict[str, str]) -> Contender:
     return Contender(spec=spec, kind="off", applied=lambda pipe: nullcontext(nothing_counted))
 
 
-def _paper(spec: str, texts: dict[str, str]) -> Contender:
-    coerce(_Nothing, texts, "dito-paper")
-    return _technique(spec, DiTo.paper(), "tenuto")
-
-
-def _orbis_paper(spec: str, texts: dict[str, str]) -> Contender:
-    coerce(_Nothing, texts, "orbis-paper")
-    return _technique(spec, ORBIS.paper(), "tenuto")
-
-
 def _peer(settings_class: Any) -> Callable[[str, dict[str, str]], Contender]:
     """Return the maker of somebody else's cache."""
 
@@ -170,24 +144,14 @@ def _peer(settings_class: Any) -> Callable[[str, dict[str, str]], Contender]:
     return make
 
 
-def _baseline(technique: type[Any]) -> Callable[[str, dict[str, str]], Contender]:
-    """Return the maker of a published token reduction."""
+def _technique(make: Maker, kind: Kind) -> Callable[[str, dict[str, str]], Contender]:
+    """Return the maker of a technique of `accelerate`."""
 
-    def make(spec: str, texts: dict[str, str]) -> Contender:
-        return _technique(spec, coerce(technique, texts, technique.__name__.lower()), "peer")
+    def made(spec: str, texts: dict[str, str]) -> Contender:
+        technique = make(texts)
+        return _ours(spec, (technique,), _params(technique), kind)
 
-    return make
-
-
-def _style(preset: Callable[..., DiTo]) -> Callable[[str, dict[str, str]], Contender]:
-    """Return the maker of our reading of a published cache."""
-
-    def make(spec: str, texts: dict[str, str]) -> Contender:
-        given = _params(coerce(_Style, texts, preset.__name__.replace("_", "-")))
-        settings = preset(**{name: value for name, value in given.items() if value is not None})
-        return _technique(spec, settings, "peer")
-
-    return make
+    return made
 
 
 def _params(settings: Any) -> dict[str, Any]:
@@ -197,26 +161,8 @@ def _params(settings: Any) -> dict[str, Any]:
 _MAKERS: dict[str, Callable[[str, dict[str, str]], Contender]] = {
     "off": _off,
     "fewer-steps": _fewer_steps,
-    "dito": lambda spec, texts: _technique(spec, coerce(DiTo, texts, "dito"), "tenuto"),
-    "dito-paper": _paper,
-    "composed": lambda spec, texts: _technique(spec, coerce(Composed, texts, "composed"), "tenuto"),
-    "eager": lambda spec, texts: _technique(
-        spec, coerce(EagerPrediction, texts, "eager"), "tenuto"
-    ),
-    "orbis": lambda spec, texts: _technique(spec, coerce(ORBIS, texts, "orbis"), "tenuto"),
-    "orbis-paper": _orbis_paper,
-    "ffn-reuse": lambda spec, texts: _technique(
-        spec, coerce(FFNReuse, texts, "ffn-reuse"), "tenuto"
-    ),
-    "tomesd": _baseline(baselines.ToMeSD),
-    "tofu": _baseline(baselines.ToFu),
-    "sito": _baseline(baselines.SiTo),
-    "toma": _baseline(baselines.ToMA),
-    "asymrnr": _baseline(baselines.AsymRnR),
-    "toca-style": _style(baselines.toca_style),
-    "duca-style": _style(baselines.duca_style),
-    "resca-style": _style(baselines.resca_style),
-    "clusca-style": _style(baselines.clusca_style),
+    **{name: _technique(make, "tenuto") for name, make in OURS.items()},
+    **{name: _technique(make, "peer") for name, make in PUBLISHED.items()},
     "taylorseer": _peer(TaylorSeer),
     "fbc": _peer(FirstBlockCache),
     "magcache": _peer(MagCache),

@@ -26,7 +26,10 @@ _DENOISERS = ("transformer", "transformer_2", "unet")
 
 
 def accelerate(
-    pipe_or_model: Any, *techniques: Technique | Composed, strict: bool = True
+    pipe_or_model: Any,
+    *techniques: Technique | Composed,
+    strict: bool = True,
+    scheduler: Any = None,
 ) -> Handle:
     """Make a diffusers pipeline, or a transformer of one, faster by a technique.
 
@@ -38,6 +41,8 @@ def accelerate(
             an `FFNReuse`, an `EagerPrediction`. Or a `Composed` alone: all of them from a file.
         strict: Raise when numbers stop being finite in a run with reduced calls; False goes on
             densely and counts it.
+        scheduler: Of a bare transformer's loop, where there is one; calibrations need it. None
+            asks the pipeline for its present scheduler.
 
     Returns:
         The handle: statistics, and the way back. Also a context manager.
@@ -63,10 +68,13 @@ def accelerate(
     for model, family in zip(models, families, strict=True):  # all of them before any is hooked
         _check_numbers(model, family, settings, calibration)
         check_fit(model, family, settings)
-    pipe = None if isinstance(pipe_or_model, nn.Module) else pipe_or_model
+
+    def present_scheduler() -> Any:
+        return getattr(pipe_or_model, "scheduler", None) if scheduler is None else scheduler
+
     accelerated = []
     for model, family in zip(models, families, strict=True):
-        accelerated.append(hook(model, family, settings, pipe, calibration))
+        accelerated.append(hook(model, family, settings, present_scheduler, calibration))
         accelerated[-1].engine.counters.is_strict = strict
     return Handle(accelerated)
 

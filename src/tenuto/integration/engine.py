@@ -73,10 +73,10 @@ class Engine:
         self._is_passed_by = False
         self.check_run: Callable[[Moment], None] = lambda moment: None
 
-    def reset(self) -> None:
-        """Forget everything but the counts; the next call begins a run."""
+    def reset(self, num_steps: int | None = None) -> None:
+        """Forget everything but the counts; the next call begins a run of so many steps."""
         self._memories.clear()
-        self._tracker.forget()
+        self._tracker.forget(num_steps)
         self.abort()
 
     # The model's own call: before and after.

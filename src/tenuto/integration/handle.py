@@ -66,10 +66,14 @@ class Handle:
         """Return what was done since the start or the last `reset`, over all transformers."""
         return Stats.total([a.engine.counters.stats() for a in self._accelerated])
 
-    def reset(self) -> None:
-        """Forget all state and set the counts to zero; the next call begins a run."""
+    def reset(self, num_steps: int | None = None) -> None:
+        """Forget all state and set the counts to zero; the next call begins a run.
+
+        Args:
+            num_steps: Steps of the coming runs, for a transformer without a scheduler to ask.
+        """
         for a in self._accelerated:
-            a.engine.reset()
+            a.engine.reset(num_steps)
             a.engine.counters.reset()
 
     @contextmanager

@@ -1,5 +1,6 @@
 """Hook every place of one transformer that the techniques concern."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,7 +60,7 @@ def hook(
     model: nn.Module,
     family: ModelFamily,
     settings: Settings,
-    pipe: Any,
+    scheduler: Callable[[], Any],
     calibration: Calibration | None,
 ) -> Accelerated:
     """Hook one transformer.
@@ -68,13 +69,9 @@ def hook(
         model: The transformer.
         family: Its row in the table.
         settings: What is to be done in it.
-        pipe: Its pipeline, None for a bare transformer.
+        scheduler: Returns the present scheduler of its loop, None where that is not known.
         calibration: Checked at the beginning of every run, None where there is none.
     """
-
-    def scheduler() -> Any:
-        return getattr(pipe, "scheduler", None)
-
     rows = family.blocks_of(model)
     spans = spans_of(settings.reduction, rows)
     engine = Engine(model, family, settings.reduction, StepTracker(scheduler), bool(spans))

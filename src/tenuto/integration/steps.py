@@ -18,7 +18,7 @@ class Moment:
     Attributes:
         step_index: Position of the step in this run, from 0.
         branch: Calls of the same step before this one; guidance branches when they are split.
-        num_steps: Steps of the run; None when there is no scheduler to ask.
+        num_steps: Steps of the run; None when there is no scheduler to ask and nobody told.
         is_new_run: This call begins a run; whatever is remembered belongs to another one.
     """
 
@@ -45,8 +45,13 @@ class StepTracker:
         self._scheduler = scheduler
         self.forget()
 
-    def forget(self) -> None:
-        """Take the next call for the first of a run."""
+    def forget(self, num_steps: int | None = None) -> None:
+        """Take the next call for the first of a run.
+
+        Args:
+            num_steps: Of this run and the next ones, where no scheduler tells.
+        """
+        self._told_steps = num_steps
         self._timesteps: Tensor | None = None
         self._shapes: object = None
         self._place: tuple[float, int | None] | None = None
@@ -79,7 +84,7 @@ class StepTracker:
             self._step_index, self._branch = self._step_index + 1, 0
         self._timesteps, self._shapes, self._place = timesteps, shapes, place
         self._is_inside = True
-        num_steps = None if timesteps is None else len(timesteps)
+        num_steps = self._told_steps if timesteps is None else len(timesteps)
         return Moment(self._step_index, self._branch, num_steps, is_new_run)
 
     def leave(self) -> None:
