@@ -35,7 +35,7 @@ class DiTo:
         drift: Match on the guide's change between the last two Matching steps.
         frequency_penalty: Cosine units; tokens reduced often are reduced less.
         densest: Destinations are each window's densest token, else its first.
-        window: Tokens of a matching window along each grid axis; None is 2 along each.
+        window: Tokens of a matching window along each grid axis; None is 2 where there are 2.
         partners: Kept tokens that stand for a token together, >= 1: the most similar ones.
         warmup: First steps that are dense, >= 1.
         predict_at: Where steps with ratio 1 are forecast, see `Reduction`.

@@ -75,7 +75,7 @@ class Reduction:
         guide: What tokens are matched on.
         rematch: Match on block outputs of reduced steps too, not of dense ones alone.
         drift: Match on the change of the guide since the dense step before, not on the guide.
-        window: Tokens of a matching window along each grid axis; None is 2 along each.
+        window: Tokens of a matching window along each grid axis; None is 2 where there are 2.
         densest: A window's destination is its densest token, not its first.
         frequency_penalty: In cosine units, see `FrequencyPenalty`.
         partners: Kept tokens that stand for a reduced one together; their rows are averaged.

@@ -19,7 +19,7 @@ class ToFu:
     Attributes:
         ratio: Share of the image tokens that is reduced, in [0, 1); 0 is off.
         scope: What is reduced, as in `DiTo`.
-        window: Tokens of a matching window along each grid axis; None is 2 along each.
+        window: Tokens of a matching window along each grid axis; None is 2 where there are 2.
         prune_depth: Share of the blocks, counted from the first, that prune, in [0, 1].
 
     Raises:

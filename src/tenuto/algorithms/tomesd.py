@@ -17,7 +17,7 @@ class ToMeSD:
     Attributes:
         ratio: Share of the image tokens that is merged, in [0, 1); 0 is off.
         scope: What is reduced, as in `DiTo`.
-        window: Tokens of a matching window along each grid axis; None is 2 along each.
+        window: Tokens of a matching window along each grid axis; None is 2 where there are 2.
         merge: Average; False prunes.
 
     Raises:

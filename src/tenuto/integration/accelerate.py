@@ -21,6 +21,7 @@ from tenuto.integration.families import ModelFamily, family_of
 from tenuto.integration.feed_forward import check_weights, feed_forwards
 from tenuto.integration.handle import Handle, is_accelerated
 from tenuto.integration.hooking import Settings, hook, spans_of
+from tenuto.integration.shards import check_parallel
 
 _DENOISERS = ("transformer", "transformer_2", "unet")
 
@@ -73,9 +74,13 @@ def accelerate(
         return getattr(pipe_or_model, "scheduler", None) if scheduler is None else scheduler
 
     accelerated = []
-    for model, family in zip(models, families, strict=True):
-        accelerated.append(hook(model, family, settings, present_scheduler, calibration))
-        accelerated[-1].engine.counters.is_strict = strict
+    try:
+        for model, family in zip(models, families, strict=True):
+            accelerated.append(hook(model, family, settings, present_scheduler, calibration))
+            accelerated[-1].engine.counters.is_strict = strict
+    except BaseException:
+        Handle(accelerated).remove()
+        raise
     return Handle(accelerated)
 
 
@@ -142,6 +147,7 @@ def check_fit(model: nn.Module, family: ModelFamily, settings: Settings) -> None
         CalibrationError: Fitted weights are asked of a calibration without.
         ValueError: A schedule is for other blocks, or the techniques leave one another nothing.
     """
+    check_parallel(model, settings.reduction, settings.predicts_scores)
     rows = family.blocks_of(model)
     reduction, funnel = settings.reduction, settings.reduction.funnel
     for schedule in (reduction.schedule,) if funnel is None else (funnel.queries, funnel.keys):

@@ -10,6 +10,7 @@ its own pairs whatever the family.
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tenuto.algorithms.restore import gather_rows
@@ -58,8 +59,15 @@ class AttentionPlace:
         else:
             engine.half_attentions[key[0]] = module
         # Kept rows need no place among all rows where the processor hands them straight on.
-        self._stays_compact = compact or (self._has_output and family.joint is None)
+        self._may_stay_compact = compact or (self._has_output and family.joint is None)
         self._wrap = ForwardWrap(module, self._run)
+
+    @property
+    def _stays_compact(self) -> bool:
+        """Whether this call's attention product returns kept rows alone."""
+        call = self._engine.call
+        assert call is not None
+        return self._may_stay_compact and call.shards.num_ranks == 1
 
     def follow(self) -> bool:
         """Hook again what another library unwrapped, or put in the place of a hooked layer."""
@@ -150,6 +158,8 @@ class AttentionPlace:
             return output
         check_attended(self._module, len(self._shares))
         self._count()
+        if self._compact and not self._stays_compact:
+            return gather_rows(output, self._kept(rows, output.shape[1]))
         return output if self._has_output or self._compact else self._restored(output, rows)
 
     def _kept(self, rows: PlanRows, num_rows: int, sample: int | None = None) -> Tensor:
@@ -200,7 +210,7 @@ class AttentionPlace:
             )
         # Some processors attend sample by sample, each with its own count of text rows.
         is_looped = batch == 1 and self._rows.plan.keep.shape[0] > 1
-        flat = self._kept(self._rows, num_rows, len(self._shares) if is_looped else None)
+        flat = self._attended_rows(num_rows, batch, len(self._shares) if is_looped else None)
         inputs["query"] = gather_sequence(inputs["query"], flat)
         keeps_keys_only = self._engine.reduction.keys == "kept"
         if keeps_keys_only:
@@ -214,6 +224,17 @@ class AttentionPlace:
         share = output.shape[2] / num_rows
         self._shares.append(share**2 if keeps_keys_only else share)
         return output if self._stays_compact else scatter_sequence(output, flat, num_rows)
+
+    def _attended_rows(self, num_rows: int, batch: int, sample: int | None) -> Tensor:
+        """Return the flat kept rows of the sequence that the attention product sees."""
+        assert self._rows is not None and self._engine.call is not None
+        shards = self._engine.call.shards
+        if shards.num_ranks == 1:
+            return self._kept(self._rows, num_rows, sample)
+        own = num_rows // shards.num_ranks
+        kept = self._kept(self._rows, own).view(batch, -1) % own
+        rows = shards.rows_of_all(kept, own)
+        return (rows + torch.arange(batch, device=rows.device)[:, None] * num_rows).flatten()
 
     def _count(self) -> None:
         """Count what was saved: kept rows of the projections, kept part of the score matrix."""

@@ -9,6 +9,7 @@ from tenuto.integration.families import Grid
 from tenuto.integration.memory import BranchMemory, Key
 from tenuto.integration.reused_hidden import GatheredRows
 from tenuto.integration.rows import PlanRows
+from tenuto.integration.shards import WHOLE, Shards
 from tenuto.integration.steps import Moment
 
 SPAN = "blocks to "
@@ -58,6 +59,7 @@ class Call:
         starts: Streams into each span that is forecast as one.
         gathered: Rows that token reduction left to a module, by place.
         reused: Feed-forwards that FFN-Reuse has seen in this call.
+        shards: Ranks that share the tokens; grids are those of one shard.
     """
 
     moment: Moment
@@ -76,6 +78,7 @@ class Call:
     barred: dict[int, str] = field(default_factory=dict)
     gathered: dict[Key, GatheredRows] = field(default_factory=dict)
     reused: set[Key] = field(default_factory=set)
+    shards: Shards = WHOLE
 
     def why_dense(self, block_index: int) -> str | None:
         """Return why a block runs dense whatever is remembered, None where it does not."""

@@ -20,6 +20,7 @@ from tenuto.integration.history import History
 from tenuto.integration.macs import MacCounter
 from tenuto.integration.memory import BranchMemory, Key
 from tenuto.integration.pairing import check_grid, coming_ratios, find_pairs, is_matched
+from tenuto.integration.shards import shards_of
 from tenuto.integration.steps import Moment, StepTracker, noise_level
 from tenuto.integration.watcher import Watcher
 
@@ -87,11 +88,8 @@ class Engine:
         if self.is_paused:
             return
         inputs = {**dict(zip(self._parameters, args, strict=False)), **kwargs}
-        self._shapes = tuple(
-            (name, tuple(value.shape))
-            for name, value in inputs.items()
-            if isinstance(value, Tensor)
-        )
+        tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+        self._shapes = tuple((name, tuple(value.shape)) for name, value in tensors.items())
         # Guidance branches may have texts of different lengths: only the image decides on a run.
         image = tuple(inputs[self._family.latents].shape)
         moment = self._tracker.enter(noise_level(inputs["timestep"]), image)
@@ -99,13 +97,15 @@ class Engine:
             self._memories.clear()
             self._stopped, self._reduced_before = None, self.counters.calls_reduced
             self.check_run(moment)
-        grid = self._family.grid_of(model, inputs)
+        shards = shards_of(model)
+        grid = shards.grid(self._family.grid_of(model, inputs))
         if grid is None:
             self._is_passed_by = True
             reason = "image rows do not match one token grid"
             self.counters.dense(reason, self.counters.modules_hooked)
         else:
             self.call = self._begin(moment, inputs, grid)
+            self.call.shards = shards
         self._count_dense(model, args, kwargs)
 
     def leave(self, model: nn.Module, args: tuple[Any, ...], output: Any) -> None:

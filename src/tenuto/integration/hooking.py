@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from tenuto.algorithms.eager_prediction import EagerPrediction
 from tenuto.algorithms.ffn_reuse import FFNReuse
 from tenuto.algorithms.reduction import Funnel, Reduction
 from tenuto.algorithms.schedule import Table, predicted_spans
+from tenuto.integration.all_or_nothing import all_or_nothing
 from tenuto.integration.attention_place import AttentionPlace
 from tenuto.integration.block_place import BlockPlace
 from tenuto.integration.calibration import Calibration
@@ -26,7 +28,8 @@ from tenuto.integration.guide_place import GuidePlace
 from tenuto.integration.handle import Accelerated
 from tenuto.integration.memory import Key
 from tenuto.integration.row_place import RowPlace
-from tenuto.integration.steps import StepTracker
+from tenuto.integration.shards import SplitHooks, check_parallel
+from tenuto.integration.steps import Moment, StepTracker
 from tenuto.integration.untraced import untraced
 
 Place = (
@@ -55,6 +58,11 @@ class Settings:
     ffn_reuse: FFNReuse | None = None
     eager: EagerPrediction | None = None
 
+    @property
+    def predicts_scores(self) -> bool:
+        """Whether attention scores are predicted."""
+        return self.eager is not None and not self.eager.is_off
+
 
 def hook(
     model: nn.Module,
@@ -75,34 +83,58 @@ def hook(
     rows = family.blocks_of(model)
     spans = spans_of(settings.reduction, rows)
     engine = Engine(model, family, settings.reduction, StepTracker(scheduler), bool(spans))
-    if calibration is not None:
-        engine.check_run = lambda moment: calibration.check_run(moment.num_steps, scheduler())
-    places: list[Place] = []
-    if settings.eager is not None:  # innermost: others ask and count before it predicts
-        places += _eager_places(engine, rows, settings.eager)
-    places += _places(engine, rows, spans)
-    if settings.ffn_reuse is not None and not settings.ffn_reuse.is_off:
-        found = feed_forwards(rows, type(model).__name__, settings.ffn_reuse.blocks)
-        places += [FFNPlace(engine, settings.ffn_reuse, layers, key) for key, layers in found]
+
+    def check_run(moment: Moment) -> None:
+        check_parallel(model, settings.reduction, settings.predicts_scores)
+        if calibration is not None:
+            calibration.check_run(moment.num_steps, scheduler())
+
+    engine.check_run = check_run
+    splits = SplitHooks(model)
+    with splits.lifted(), all_or_nothing(model):
+        places = _all_places(engine, rows, spans, settings, type(model).__name__)
+        grids = GridWatch(engine, model, family)
+        root = _root_hooks(model, engine, places)
     engine.counters.modules_hooked = len(places)
-    grids = GridWatch(engine, model, family)
+    return Accelerated(
+        model,
+        engine,
+        (splits.put_back, *(each.remove for each in (*places, grids, *root)), splits.lift),
+    )
+
+
+def _root_hooks(model: nn.Module, engine: Engine, places: list[Place]) -> list[RemovableHandle]:
+    """Hook the model's own call."""
 
     def follow(*_: object) -> None:
         moved = [place.follow() for place in places]
         if any(moved):  # a LoRA came or went: perhaps other operations
             engine.counters.tables.clear()
 
-    root = [
+    return [
         model.register_forward_pre_hook(untraced(follow)),
         model.register_forward_pre_hook(untraced(engine.enter), with_kwargs=True),
         model.register_forward_hook(untraced(engine.leave)),
         model.register_forward_hook(untraced(lambda *_: engine.abort()), always_call=True),
     ]
-    return Accelerated(
-        model,
-        engine,
-        tuple(each.remove for each in (*places, grids, *root)),
-    )
+
+
+def _all_places(
+    engine: Engine,
+    rows: list[tuple[BlockFamily, nn.Module]],
+    spans: tuple[tuple[int, int], ...],
+    settings: Settings,
+    model_class: str,
+) -> list[Place]:
+    """Hook the places of every technique."""
+    places: list[Place] = []
+    if settings.eager is not None:  # innermost: others ask and count before it predicts
+        places += _eager_places(engine, rows, settings.eager)
+    places += _places(engine, rows, spans)
+    if settings.ffn_reuse is not None and not settings.ffn_reuse.is_off:
+        found = feed_forwards(rows, model_class, settings.ffn_reuse.blocks)
+        places += [FFNPlace(engine, settings.ffn_reuse, layers, key) for key, layers in found]
+    return places
 
 
 def _eager_places(

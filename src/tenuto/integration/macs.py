@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from tenuto.integration.shards import shards_of
+
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _PROJECTIONS = ("to_q", "to_k", "add_q_proj", "add_k_proj")
 """Layers of an attention whose outputs tell its sequences; adapters may wrap them."""
@@ -82,8 +84,11 @@ class MacCounter:
     def _core(self, attention: nn.Module) -> int:
         """Both score products of every call."""
         queries, keys = self._sequences(attention, "q"), self._sequences(attention, "k")
+        is_cross = getattr(attention, "is_cross_attention", False)
+        # Ulysses: the rank's share of the heads, with the keys of all ranks.
+        ranks = 1 if is_cross else shards_of(self._model).num_ranks
         return sum(
-            2 * batch * rows * num_keys * channels
+            2 * batch * rows * num_keys * ranks * channels
             for (batch, rows, channels), (_, num_keys, _) in zip(queries, keys, strict=True)
         )
 

@@ -16,7 +16,12 @@ Key = tuple[int, str]
 
 
 class Pairs:
-    """The pairs that a Matching step found in one block, and how often they were used."""
+    """The pairs that a Matching step found in one block, and how often they were used.
+
+    Attributes:
+        step_index: Step in which they were found.
+        num_reduced: Tokens that may be reduced; less than all where ranks have to agree.
+    """
 
     def __init__(
         self,
@@ -34,6 +39,7 @@ class Pairs:
             step_index: Step in which the pairs were found.
         """
         self._plan = plan.with_dtype(torch.int32)
+        self.num_reduced = plan.src.shape[1]
         self.step_index = step_index
         self._before = approximated
         self._steps_before = num_reduced_steps
@@ -44,11 +50,6 @@ class Pairs:
     def plan(self) -> MatchPlan:
         """The plan at the largest ratio."""
         return self._plan.with_dtype(torch.int64)
-
-    @property
-    def num_reduced(self) -> int:
-        """Tokens that can be reduced."""
-        return self._plan.src.shape[1]
 
     def rest(self) -> None:
         """Drop the rows: between calls, pairs are two int32 a token."""

@@ -25,8 +25,8 @@ _HORIZON_STEPS = 64
 
 
 def window_of(reduction: Reduction, grid: Grid) -> tuple[int, ...]:
-    """Return the matching window for a grid."""
-    return reduction.window or (2,) * len(grid)
+    """Return the matching window for a grid: unless given, 2 along each axis that has 2."""
+    return reduction.window or tuple(min(2, axis) for axis in grid)
 
 
 def check_grid(reduction: Reduction, grid: Grid) -> None:
@@ -96,7 +96,9 @@ def find_pairs(
         approximated, steps = pairs.approximated()
         penalty = FrequencyPenalty(approximated / max(1, steps), reduction.frequency_penalty)
     plan = _plan(call, reduction, key, features, ratio, penalty)
-    memory.pairs[key] = Pairs(plan, approximated, steps, call.moment.step_index)
+    pairs = Pairs(plan, approximated, steps, call.moment.step_index)
+    pairs.num_reduced = call.shards.least(pairs.num_reduced, features.device)
+    memory.pairs[key] = pairs
     seconds = perf_counter() - start
     macs = features.shape[0] * _macs(reduction, call.grid_of(key[0]), ratio, features.shape[-1])
     counters.matching(macs, seconds)
