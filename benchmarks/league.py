@@ -23,6 +23,7 @@ from tenuto.evaluation.fronts import gaps
 from tenuto.evaluation.generation import load_workload
 from tenuto.evaluation.parquet_results import write_parquet
 from tenuto.evaluation.prompts import prompts_for
+from tenuto.evaluation.ray_workers import on_ray
 from tenuto.evaluation.samples import Plan
 from tenuto.evaluation.table import result_table
 from tenuto.report import write_report
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=32)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster instead of the workers")
     parser.add_argument("--threads", type=int, default=2, help="of torch, while timing")
     parser.add_argument(
         "--runs", type=int, default=3, help="timed runs of each row; 0 times nothing"
@@ -113,18 +115,27 @@ def main() -> None:
 
 
 def _league_of(model: str, specs: tuple[str, ...], chosen: argparse.Namespace) -> dict:
-    """Measure one model's rows in worker processes, then time them alone."""
+    """Measure one model's rows in worker processes or on a cluster, then time them alone."""
     job = (model, chosen.prompts, chosen.steps, chosen.out / model)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(chosen.workers) as pool:
-        pool.starmap(_references, [(job, w, chosen.workers) for w in range(chosen.workers)])
-        for spec in pool.imap_unordered(_measure, [(job, spec) for spec in specs]):
-            print(f"{model}: {spec}", file=sys.stderr, flush=True)
+    if chosen.ray is None:
+        _measure_here(job, specs, chosen.workers)
+    else:
+        torch.set_num_threads(1)
+        on_ray(chosen.ray)(_plan(job, specs), lambda done: None)
     torch.set_num_threads(chosen.threads)
     plan = _plan(job, specs)
     result = compare(replace(plan, num_timed_runs=chosen.runs), lambda done: None)
     write_report(plan.folder)
     return result
+
+
+def _measure_here(job: tuple, specs: tuple[str, ...], num_workers: int) -> None:
+    """Measure the rows in processes of this machine."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(num_workers) as pool:
+        pool.starmap(_references, [(job, worker, num_workers) for worker in range(num_workers)])
+        for spec in pool.imap_unordered(_measure, [(job, spec) for spec in specs]):
+            print(f"{job[0]}: {spec}", file=sys.stderr, flush=True)
 
 
 def _plan(job: tuple, specs: tuple[str, ...]) -> Plan:

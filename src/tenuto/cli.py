@@ -20,6 +20,7 @@ from tenuto.cli_ui import add_ui, run_ui
 from tenuto.errors import TenutoError
 
 if TYPE_CHECKING:
+    from tenuto.evaluation.compare import Measure
     from tenuto.evaluation.samples import Plan
 
 _INTERRUPTED = 130
@@ -125,17 +126,32 @@ def _compare(chosen: argparse.Namespace) -> int:
         command="tenuto " + " ".join(sys.argv[1:]),
         notes=(("split", chosen.split),),
     )
-    return _run_comparison(plan, chosen.json)
+    measure_all = None
+    if chosen.ray is not None:
+        from tenuto.evaluation.ray_workers import on_ray
+
+        measure_all = on_ray(chosen.ray)
+    return _run_comparison(plan, chosen.json, measure_all)
 
 
-def _run_comparison(plan: "Plan", json_file: Path | None) -> int:
+def _check_writable(folder: Path) -> None:
+    """Raise before the work where its result could not be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"`--out` must be in a folder that can be written, got {str(folder)!r}")
+
+
+def _run_comparison(
+    plan: "Plan", json_file: Path | None, measure_all: "Measure | None" = None
+) -> int:
     from tenuto.evaluation.compare import compare, num_progress
     from tenuto.evaluation.table import result_table
     from tenuto.report import write_report
 
     check_json(json_file)
+    _check_writable(plan.folder)
     with progress_bar(num_progress(plan)) as step:
-        result = compare(plan, step)
+        result = compare(plan, step, measure_all)
     print(result_table(result))
     if json_file is not None:
         json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")
@@ -167,6 +183,7 @@ def _calibrate(chosen: argparse.Namespace) -> int:
     )
     from tenuto.evaluation.prompts import prompts_for
 
+    _check_writable(chosen.out.parent)
     if chosen.method == "composed":
         return run_composed(chosen)
     target = _only(chosen.target_psnr), _only(chosen.target_speed)

@@ -75,6 +75,10 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("comparison"),
         help="result folder (default comparison); the same command again goes on where it stopped",
     )  # fmt: skip
+    parser.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="draw and measure the samples on a running Ray cluster; times are taken here",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the result to this file")
 
 

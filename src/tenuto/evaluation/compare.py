@@ -8,29 +8,35 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tenuto.errors import MissingExtraError
 from tenuto.evaluation.contenders import Contender
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import this_machine, versions
 from tenuto.evaluation.maps import block_maps
-from tenuto.evaluation.quality import fidelity
+from tenuto.evaluation.measuring import draw_and_measure
 from tenuto.evaluation.reading import reading_of, readings_row
 from tenuto.evaluation.rows import result_row
 from tenuto.evaluation.samples import Plan, Progress, Samples, keep_clip, references_of
 from tenuto.evaluation.skipped_files import read_skipped, record_only_mapped, watched
 from tenuto.evaluation.timing import TimingReport, time_interleaved
+from tenuto.evaluation.writing import write_whole
 from tenuto.integration.families import FAMILIES
 from tenuto.integration.macs import MacCounter
 
 
-def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any]:
+def compare(
+    plan: Plan, progress: Progress = lambda done: None, measure_all: "Measure | None" = None
+) -> dict[str, Any]:
     """Run a comparison and write ``compare.json`` and the clips into its folder.
+
+    Args:
+        plan: What to compare.
+        progress: Called after each sample and timed run.
+        measure_all: Draws and measures the samples; None is `measure`, in this process.
 
     Returns:
         What compare.json holds; its form is fixed in docs/results.md.
@@ -38,7 +44,7 @@ def compare(plan: Plan, progress: Progress = lambda done: None) -> dict[str, Any
     Raises:
         ResultError: The folder holds an unfinished comparison of something else.
     """
-    samples, references = measure(plan, progress)
+    samples, references = (measure_all or measure)(plan, progress)
     shown = [
         reading_of(plan.workload.model, reference, prompt)
         for reference, prompt in zip(references, plan.prompts, strict=True)
@@ -107,13 +113,6 @@ def num_progress(plan: Plan) -> int:
     return samples + (rows * (plan.num_timed_runs + 1) if plan.num_timed_runs else 0)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def _measure_contender(
     plan: Plan,
     contender: Contender,
@@ -128,31 +127,15 @@ def _measure_contender(
     if not missing:
         return
     with contender.applied(plan.workload.pipe) as stats_of:
-        before = stats_of()
         for index in missing:
-            counter = None if before is not None else MacCounter(plan.workload.pipe.transformer)
-            if counter is not None:
-                counter.start()
-            try:
-                with watched(plan, contender, index):
-                    sample = plan.workload.generate(plan.prompts[index], index, contender.num_steps)
-            finally:
-                table = None if counter is None else counter.stop()
-            stats = stats_of()
-            measured = _measured(sample, references[index])
-            measured["stats"] = None if stats is None else stats.to_dict()
-            measured["macs"] = None if table is None else table.total
-            measured["reading"] = reading_of(plan.workload.model, sample, plan.prompts[index])
+            caption = plan.prompts[index], index
+            with watched(plan, contender, index):
+                sample, measured = draw_and_measure(
+                    plan.workload, contender, stats_of, caption, references[index]
+                )
             samples.add(contender, plan.prompts[index], measured)
             keep_clip(plan, contender.slug, index, sample)
             progress(contender.spec)
-
-
-def _measured(sample: Tensor, reference: Tensor) -> dict[str, Any]:
-    try:
-        return asdict(fidelity(sample, reference))
-    except MissingExtraError:
-        return asdict(fidelity(sample, reference, measure_flip=False))
 
 
 def _time(plan: Plan, progress: Progress) -> TimingReport:
@@ -175,6 +158,9 @@ def _time(plan: Plan, progress: Progress) -> TimingReport:
         raise KeyboardInterrupt
     return report
 
+
+Measure = Callable[[Plan, Progress], tuple[Samples, list[Tensor]]]
+"""Makes the folder's samples complete; returns them, and the untouched ones by prompt."""
 
 REFERENCE = "untouched"
 """Name of the untouched pipeline among the timed candidates."""

@@ -3,9 +3,11 @@
 A contender is put on a pipeline for as long as its context lasts and leaves nothing behind.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
+from hashlib import sha256
 from typing import Any, Literal
 
 from tenuto.config import coerce, parse_spec, split_specs
@@ -23,6 +25,8 @@ from tenuto.integration.composed import Composed, resolved
 from tenuto.integration.composition import Technique
 from tenuto.integration.stats import Stats
 from tenuto.integration.technique_specs import OURS, PUBLISHED, Maker
+
+_LONGEST_SLUG = 120
 
 Kind = Literal["off", "control", "peer", "tenuto"]
 StatsOf = Callable[[], Stats | None]
@@ -53,8 +57,11 @@ class Contender:
 
     @property
     def slug(self) -> str:
-        """The spec as a file name."""
-        return "".join(c if c.isalnum() or c in ".-_" else "_" for c in self.spec)
+        """The spec as a file name: plain letters, and no longer than file systems allow."""
+        slug = re.sub(r"[^A-Za-z0-9.-]", "_", self.spec)
+        if len(slug) <= _LONGEST_SLUG:
+            return slug
+        return f"{slug[:_LONGEST_SLUG]}-{sha256(self.spec.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

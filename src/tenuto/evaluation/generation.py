@@ -24,6 +24,7 @@ class Workload:
         num_steps: Denoising steps of the reference.
         seed: Prompt number i starts from the noise of seed + i.
         arguments: Further arguments of the pipeline's call.
+        scheduler: Name that `load_workload` was given, None for the model's own.
     """
 
     model: str
@@ -31,6 +32,7 @@ class Workload:
     num_steps: int
     seed: int = 0
     arguments: dict[str, Any] = field(default_factory=dict)
+    scheduler: str | None = None
 
     def generate(self, prompt: str, index: int, num_steps: int | None = None) -> Tensor:
         """Return one sample as (frames, 3, height, width), float32 in [0, 1]."""
@@ -85,6 +87,13 @@ def load_workload(
             raise UnsupportedModelError(
                 f"`--scheduler` must be left out for {model}: only embedded models can change it"
             )
-        pipe, arguments = DiffusionPipeline.from_pretrained(model, use_safetensors=True), {}
+        # A folder is data: no pickle of it is read, no code of it is run, nothing is fetched.
+        pipe = DiffusionPipeline.from_pretrained(
+            model, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        )
+        arguments = {}
     pipe.set_progress_bar_config(disable=True)
-    return Workload(model=model, pipe=pipe, num_steps=num_steps, seed=seed, arguments=arguments)
+    return Workload(
+        model=model, pipe=pipe, num_steps=num_steps, seed=seed, arguments=arguments,
+        scheduler=scheduler,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tenuto.errors import MissingExtraError
+from tenuto.evaluation.samples import read_samples
 
 _MEASURED = ("psnr_db", "ssim", "ms_ssim", "flip", "temporal_psnr_db")
 _OF_ROW = ("kind", "speedup", "seconds_median", "seconds_min", "seconds_max", "macs_ratio")
@@ -50,11 +51,7 @@ def _records(result: Mapping[str, Any], samples: Path) -> list[dict[str, Any]]:
     rows = {row["technique"]: row for row in result["rows"]}
     prompts = set(result["prompts"])
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for line in samples.read_text("utf-8").splitlines():
-        try:
-            sample = json.loads(line)
-        except ValueError:
-            continue  # cut short by an interruption; measured again further down
+    for sample in read_samples(samples):
         if sample["spec"] not in rows or sample["prompt"] not in prompts:
             continue
         row = rows[sample["spec"]]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import Tensor
 from tenuto.errors import ResultError
 from tenuto.evaluation.contenders import Contender
 from tenuto.evaluation.generation import Workload
+from tenuto.evaluation.writing import not_written, written_whole
 
 Progress = Callable[[str], None]
 """Called with what was just done; one call a sample or timed run."""
@@ -70,11 +71,7 @@ class Samples:
         self._prompts = plan.prompts
         self._path = plan.folder / "samples.jsonl"
         self._lines: dict[tuple[str, str], dict[str, Any]] = {}
-        for line in self._path.read_text("utf-8").splitlines() if self._path.exists() else []:
-            try:
-                sample = json.loads(line)
-            except ValueError:
-                continue  # a line cut short by an interruption is measured again
+        for sample in read_samples(self._path) if self._path.exists() else []:
             if sample["of"] != self._of_what:
                 raise ResultError(
                     f"`out` must be empty or hold a comparison of {self._of_what}, "
@@ -90,8 +87,13 @@ class Samples:
         """Take a measured sample and write it down at once."""
         sample = {"spec": contender.spec, "prompt": prompt, "of": self._of_what, **measured}
         self._lines[contender.spec, prompt] = sample
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(sample) + "\n")
+        # A line that a kill cut short must not swallow this one.
+        start = "" if _ends_whole(self._path) else "\n"
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{start}{json.dumps(sample)}\n")
+        except OSError as error:
+            raise not_written(self._path, error) from None
 
     def of(self, contender: Contender) -> list[dict[str, Any]]:
         """Return a contender's samples in the order of the prompts."""
@@ -99,29 +101,75 @@ class Samples:
         return list(found)
 
 
+def read_samples(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a ``samples.jsonl``; one that was cut short is left out.
+
+    Raises:
+        ResultError: A whole line is no sample.
+    """
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            sample = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # cut short by an interruption; measured again, further down
+        if not isinstance(sample, dict) or not all(
+            isinstance(sample.get(name), kind) for name, kind in _LINE.items()
+        ):
+            raise ResultError(f"line {number} of {path} is no measured sample")
+        yield sample
+
+
+_LINE = {"spec": str, "prompt": str, "of": dict}
+
+
+def _ends_whole(path: Path) -> bool:
+    """Return whether a file is missing, empty, or ends with a line's end."""
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
 def references_of(
     plan: Plan, progress: Progress, only: Collection[int] | None = None
 ) -> list[Tensor]:
     """Return the untouched pipeline's samples, from disk where they are there."""
-    folder = plan.folder / "references"
-    folder.mkdir(exist_ok=True)
     references = []
     for index, prompt in enumerate(plan.prompts):
         if only is not None and index not in only:
             continue
-        path = folder / f"{index}.npy"
-        if path.exists():
-            reference = torch.from_numpy(np.load(path, allow_pickle=False))
-        else:
+        reference = saved_reference(plan, index)
+        if reference is None:
             reference = plan.workload.generate(prompt, index)
-            partial = path.with_suffix(f".{os.getpid()}.partial")
-            with partial.open("wb") as file:
-                np.save(file, reference.numpy(), allow_pickle=False)
-            partial.replace(path)
+            save_reference(plan, index, reference)
         references.append(reference)
         keep_clip(plan, "reference", index, reference)
         progress("untouched")
     return references
+
+
+def saved_reference(plan: Plan, index: int) -> Tensor | None:
+    """Return an untouched sample from disk, None where it is not there.
+
+    Raises:
+        ResultError: The file is unreadable.
+    """
+    path = plan.folder / "references" / f"{index}.npy"
+    if not path.exists():
+        return None
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False))
+    except (ValueError, EOFError, TypeError, OSError, MemoryError) as error:
+        raise ResultError(f"{path} is no sample, delete it to draw it again: {error}") from None
+
+
+def save_reference(plan: Plan, index: int, reference: Tensor) -> None:
+    """Write an untouched sample; the file appears whole or not at all."""
+    path = plan.folder / "references" / f"{index}.npy"
+    path.parent.mkdir(exist_ok=True)
+    with written_whole(path, is_shared=True) as file:
+        np.save(file, reference.numpy(), allow_pickle=False)
 
 
 def keep_clip(plan: Plan, slug: str, index: int, sample: Tensor) -> None:
@@ -131,4 +179,5 @@ def keep_clip(plan: Plan, slug: str, index: int, sample: Tensor) -> None:
     folder = plan.folder / "clips" / slug
     folder.mkdir(parents=True, exist_ok=True)
     frames = (sample * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    np.save(folder / f"{index}.npy", frames, allow_pickle=False)
+    with written_whole(folder / f"{index}.npy", is_shared=True) as file:
+        np.save(file, frames, allow_pickle=False)

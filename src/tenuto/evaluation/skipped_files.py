@@ -12,6 +12,7 @@ from typing import Any
 from tenuto.evaluation.contenders import Contender
 from tenuto.evaluation.samples import Plan
 from tenuto.evaluation.skipped import SkippedWork
+from tenuto.evaluation.writing import written_whole
 from tenuto.integration.families import FAMILIES
 from tenuto.integration.handle import watching
 
@@ -28,7 +29,7 @@ def watched(plan: Plan, contender: Contender, index: int) -> AbstractContextMana
     if index != 0 or not contender.techniques or type(model).__name__ not in FAMILIES:
         return nullcontext()
     steps = contender.num_steps or plan.workload.num_steps
-    return _recorded(model, steps, contender.spec, _file(plan, contender))
+    return _recorded(plan, contender, SkippedWork(model, steps))
 
 
 def read_skipped(plan: Plan) -> list[dict[str, Any]]:
@@ -46,19 +47,19 @@ def record_only_mapped(plan: Plan) -> Iterator[str]:
         yield contender.spec
 
 
-@contextmanager
-def _recorded(model: Any, num_steps: int, spec: str, file: Path) -> Iterator[None]:
-    work = SkippedWork(model, num_steps)
-    with watching(model, work):
-        yield
+def save_skipped(plan: Plan, contender: Contender, content: dict[str, Any]) -> None:
+    """Write what one row left out; the file appears whole or not at all."""
+    file = _file(plan, contender)
     file.parent.mkdir(exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(_compact({"technique": spec, **work.to_dict()}), "utf-8")
-    partial.replace(file)
+    with written_whole(file, is_shared=True) as stream:
+        stream.write(json.dumps(content, separators=(",", ":")).encode())
 
 
-def _compact(content: dict[str, Any]) -> str:
-    return json.dumps(content, separators=(",", ":"))
+@contextmanager
+def _recorded(plan: Plan, contender: Contender, work: SkippedWork) -> Iterator[None]:
+    with watching(plan.workload.pipe.transformer, work):
+        yield
+    save_skipped(plan, contender, {"technique": contender.spec, **work.to_dict()})
 
 
 def _file(plan: Plan, contender: Contender) -> Path:
