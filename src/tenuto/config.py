@@ -56,7 +56,7 @@ def from_toml(cls: type[Record], file: Path | str) -> Record:
     file = Path(file)
     try:
         mapping = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"`{file.name}` must be a TOML file, got {error}") from None
     return from_dict(cls, mapping, file.stem)
 

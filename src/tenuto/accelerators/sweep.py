@@ -77,7 +77,7 @@ def read_sweep(file: Path) -> Sweep:
     """
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"`{file.name}` must be a TOML file, got {error}") from None
     vary = content.pop("vary", {})
     if not isinstance(vary, dict) or not all(

@@ -12,6 +12,15 @@ from typing import Any
 
 from tenuto.errors import HardwareError
 
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "key": str,
+    "trace": str,
+    "accelerator": str,
+    "changes": dict,
+    **dict.fromkeys(("seconds", "energy_j", "area_mm2"), (int, float)),
+}
+"""What every line must have."""
+
 
 class Results:
     """An append-only file of results, by key of their points."""
@@ -27,8 +36,10 @@ class Results:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 row = json.loads(line)
+                if not all(isinstance(row[name], kind) for name, kind in _FIELDS.items()):
+                    raise TypeError
                 self.rows[row["key"]] = row
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise HardwareError(
                     f"line {number} of {file.name} is no result of a sweep"
                 ) from None

@@ -121,7 +121,11 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         metadata["techniques"] = json.dumps(calibration.techniques)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=metadata)
+    try:
+        save_file(tensors, partial, metadata=metadata)
+    except SafetensorError as error:  # a full disk, a read-only folder
+        partial.unlink(missing_ok=True)
+        raise CalibrationError(f"{path} could not be written: {error}") from None
     partial.replace(path)
 
 
@@ -154,7 +158,7 @@ def _load(path: Path) -> Calibration:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError, LookupError) as error:
         raise CalibrationError(f"{path.name} must be a safetensors file: {error}") from None
     if metadata.get("format") != _FORMAT or "ratios" not in tensors:
         raise CalibrationError(
@@ -163,6 +167,7 @@ def _load(path: Path) -> Calibration:
     missing = sorted({"model", "scheduler", "notes"} - set(metadata))
     if missing:
         raise CalibrationError(f"{path.name} must say what it is for, but has no {missing}")
+    _check_tensors(path.name, tensors)
     return Calibration(
         model=metadata["model"],
         scheduler=metadata["scheduler"],
@@ -178,10 +183,33 @@ def _from_json(path: Path, metadata: dict[str, str], name: str) -> Any:
     """Return an entry of the metadata that is a JSON object."""
     try:
         found = json.loads(metadata[name])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CalibrationError(f"{path.name} must have {name} in JSON: {error}") from None
     if not isinstance(found, dict) or (
         name == "techniques" and not all(isinstance(fields, dict) for fields in found.values())
     ):
         raise CalibrationError(f"{path.name} must have a table of {name}, got {found!r}")
     return found
+
+
+def _check_tensors(name: str, tensors: dict[str, Tensor]) -> None:
+    """Raise CalibrationError where a tensor is not of its shape, or not a number."""
+    steps = tensors["ratios"].numel()
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "ratios": (steps,),
+        "pmr": (steps, steps),
+        "forecast_weights": (steps, None, None),
+    }
+    for key in shapes.keys() & tensors.keys():
+        tensor, wanted = tensors[key], shapes[key]
+        fits = tensor.ndim == len(wanted) and all(
+            size in (None, found) for size, found in zip(wanted, tensor.shape, strict=True)
+        )
+        if not fits or not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+            shape = tuple(tensor.shape)
+            raise CalibrationError(
+                f"`{key}` of {name} must be finite numbers of shape {wanted}, got {shape}"
+            )
+    ratios = tensors["ratios"]
+    if not bool(((ratios >= 0) & (ratios <= 1)).all()) or steps == 0:
+        raise CalibrationError(f"`ratios` of {name} must lie in [0, 1], got {ratios.tolist()[:8]}")

@@ -85,7 +85,7 @@ def read_clip(path: Path) -> np.ndarray:
     """
     try:
         clip = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise ResultError(f"clip {path} cannot be read: {error}") from error
     if not isinstance(clip, np.ndarray):
         raise ResultError(f"clip {path} must be one .npy array, got an archive")

@@ -27,6 +27,9 @@ def open_trace(folder: Path | str) -> Trace:
     unlisted = sorted({f"{table}.parquet" for table in TABLES} - set(checksums))
     if unlisted:
         raise TraceFormatError(f"{folder.name}/{MANIFEST} lists no checksum of {unlisted}")
+    unknown = sorted(set(checksums) - {f"{table}.parquet" for table in TABLES} - {SAMPLES})
+    if unknown:  # a path that leads out of the folder, for one
+        raise TraceFormatError(f"{folder.name}/{MANIFEST} lists files that no trace has: {unknown}")
     for name, expected in checksums.items():
         _verify(folder / name, expected)
     try:
@@ -93,7 +96,7 @@ def _manifest_of(folder: Path) -> dict[str, Any]:
         version = content.pop("schema")
         if version == SCHEMA_VERSION and not isinstance(content["sha256"], dict):
             raise KeyError("sha256")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise TraceFormatError(f"{path.parent.name}/{MANIFEST} is not a trace's manifest") from None
     if version != SCHEMA_VERSION:
         raise TraceFormatError(
@@ -123,4 +126,8 @@ def _read(folder: Path, table: type[Any]) -> Any:
     missing = sorted(set(wanted) - set(content.column_names))
     if missing:
         raise TraceFormatError(f"{folder.name}/{name}.parquet lacks the columns {missing}")
-    return table(**{column: content.column(column).to_numpy() for column in wanted})
+    columns = {column: content.column(column).to_numpy() for column in wanted}
+    wrong = sorted(column for column, values in columns.items() if values.dtype.kind not in "iu")
+    if wrong:
+        raise TraceFormatError(f"{folder.name}/{name}.parquet must hold integers in {wrong}")
+    return table(**columns)
