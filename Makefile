@@ -11,7 +11,7 @@ SMALL_UNITS := gather column-sort lane-place restore
 CELLS := /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test test-all rtl demo bench league tables docs zoo-smoke clean
+.PHONY: help setup check fix test test-all rtl demo bench league tables docs zoo-smoke soak clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -69,3 +69,6 @@ clean:  ## Remove the environment and everything generated
 
 league: $(STAMP)  ## Every rival on both embedded models; resumable, about an hour
 	$(BIN)/python benchmarks/league.py --out league
+
+soak: $(STAMP)  ## 1,000 generations with random settings: nothing may leak, differ or break
+	OMP_NUM_THREADS=1 $(BIN)/python -m recipes.soak.run --generations 1000

@@ -211,5 +211,5 @@ def _check_tensors(name: str, tensors: dict[str, Tensor]) -> None:
                 f"`{key}` of {name} must be finite numbers of shape {wanted}, got {shape}"
             )
     ratios = tensors["ratios"]
-    if not bool(((ratios >= 0) & (ratios <= 1)).all()) or steps == 0:
+    if not bool(((ratios >= 0) & (ratios <= 1)).all()):
         raise CalibrationError(f"`ratios` of {name} must lie in [0, 1], got {ratios.tolist()[:8]}")

@@ -1,0 +1,1 @@
+"""Many generations with random settings: nothing may leak, differ or break."""
