@@ -16,6 +16,7 @@ from tests.integration.conftest import Loop
 import tenuto
 from tenuto.cli import main
 from tenuto.errors import CalibrationError
+from tenuto.evaluation.generation import load_workload
 from tenuto.integration.calibration import Calibration, save_calibration
 
 CALIBRATION = Calibration(
@@ -49,6 +50,7 @@ def test_a_comparison_on_a_full_disk_goes_on_once_there_is_room(tmp_path, num_by
         "compare", "--model", "emoji-image", "--steps", "2", "--prompts", "1", "--threads", "1",
         "-t", "fewer-steps:1", "--out", str(tmp_path),
     ]  # fmt: skip
+    load_workload("emoji-image", num_steps=1)  # imports write to the captured error stream
     with disk_with(num_bytes):
         failed = main(command)
     said = capsys.readouterr().err

@@ -151,6 +151,16 @@ def test_nesting_without_end_and_other_oddities_are_refused(reader, tmp_path):
         must_read_or_refuse(reader.read, tmp_path / reader.name, content)
 
 
+def test_a_clip_whose_header_is_a_torn_literal_is_refused(tmp_path):
+    """numpy hands out what its tokenizer raised."""
+    clip(tmp_path / "0.npy")
+    content = (tmp_path / "0.npy").read_bytes()
+    (tmp_path / "0.npy").write_bytes(content.replace(b"v\x00{", b"\x01\x00{", 1))
+
+    with pytest.raises(TenutoError, match="cannot be read"):
+        read_clip(tmp_path / "0.npy")
+
+
 @each_json
 def test_json_with_other_parts_is_read_or_refused(name, valid, read, tmp_path):
     path = tmp_path / name

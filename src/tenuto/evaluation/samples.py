@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def saved_reference(plan: Plan, index: int) -> Tensor | None:
         return None
     try:
         return torch.from_numpy(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError, TypeError, OSError, MemoryError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
         raise ResultError(f"{path} is no sample, delete it to draw it again: {error}") from None
 
 

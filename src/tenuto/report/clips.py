@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def read_clip(path: Path) -> np.ndarray:
     """
     try:
         clip = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
         raise ResultError(f"clip {path} cannot be read: {error}") from error
     if not isinstance(clip, np.ndarray):
         raise ResultError(f"clip {path} must be one .npy array, got an archive")
