@@ -158,9 +158,8 @@ class Engine:
         is_span = key[1].startswith(SPAN)
         if not (self._forecasts_spans if is_span else self._forecasts_modules):
             return
-        history = call.memory.histories.get(key)
+        r, history = self.reduction, call.memory.histories.get(key)
         if history is None:
-            r = self.reduction
             predict = r.predict if is_span else r.predict_alone
             history = History(predict, r.history_bits, r.fitted_weights)
             call.memory.histories[key] = history
