@@ -98,11 +98,12 @@ class Engine:
             self._stopped = None
             self._reduced_before = self.counters.calls_reduced
             self.check_run(moment)
+        self.counters.observer.call_begins(moment, inputs)
         grid = self._family.grid_of(model, inputs)
         if grid is None:
             self._is_passed_by = True
-            reason = "image rows do not match one token grid"
-            self.counters.dense(reason, self.counters.modules_hooked)
+            places = self.counters.modules_hooked
+            self.counters.dense("image rows do not match one token grid", places)
         else:
             self.call = self._begin(moment, inputs, grid)
         self._count_dense(model, args, kwargs)
@@ -126,10 +127,7 @@ class Engine:
         call.memory.rest()
         self.counters.call_done(self._shapes, sum(m.state_bytes for m in self._memories.values()))
         self._check_finite(output, call)
-        if (
-            call.moment.num_steps is not None
-            and call.moment.step_index + 1 == call.moment.num_steps
-        ):
+        if call.moment.is_last:
             self._memories.pop(call.moment.branch, None)
 
     def abort(self) -> None:
@@ -164,6 +162,7 @@ class Engine:
             history = History(r.predict, r.history_bits, r.fitted_weights)
             call.memory.histories[key] = history
         history.push(call.moment.step_index, outputs)
+        self.counters.observer.remembered(key, outputs)
 
     def forecast(self, key: Key) -> tuple[Tensor, ...] | None:
         """Return a place's forecast for this step, None where nothing is forecast."""
@@ -174,6 +173,7 @@ class Engine:
             return None
         outputs = history.forecast(call.moment.step_index)
         self.counters.extra(sum(o.numel() for o in outputs) * history.num_outputs)
+        self.counters.observer.forecast(key, outputs, history.num_outputs)
         return outputs
 
     @property

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -44,6 +45,10 @@ class Elements:
             rows = marks.flatten(0, 1).index_select(0, gathered.flat)
             marks = rows.view(marks.shape[0], -1, marks.shape[2])
         return unpack_bits(marks, self._layers.hidden)
+
+    def live(self, seen: Tensor) -> Tensor:
+        """Return which hidden values are computed, (batch, rows, hidden) bool."""
+        return seen
 
     def share(self, seen: Tensor) -> float:
         """Return the share of the hidden layer that is marked."""
@@ -107,6 +112,16 @@ class Tiles:
         offsets = torch.arange(batch, device=marks.device)[:, None] * rows.shape[1]
         flat_order = (order + offsets).flatten()
         return _SeenTiles(marks, bounds, flat_order, flat_order.argsort())
+
+    def live(self, seen: _SeenTiles) -> Tensor:
+        """Return which hidden values are computed, (batch, rows, hidden) bool."""
+        counts = [[end - start for start, end in pairwise(edges)] for edges in seen.bounds]
+        columns = seen.columns.new_zeros(*seen.columns.shape[:2], self._layers.hidden)
+        tiles = columns.scatter(2, seen.columns, 1).bool().flatten(0, 1)
+        repeats = torch.tensor(counts, device=tiles.device).flatten()
+        rows = tiles.repeat_interleave(repeats, 0)
+        rows = rows if seen.back is None else rows.index_select(0, seen.back)
+        return rows.view(len(seen.bounds), -1, self._layers.hidden)
 
     def share(self, seen: _SeenTiles) -> float:
         """Return the share of the hidden layer that is marked."""

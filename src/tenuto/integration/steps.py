@@ -27,6 +27,11 @@ class Moment:
     num_steps: int | None
     is_new_run: bool
 
+    @property
+    def is_last(self) -> bool:
+        """The run is known to end with this step."""
+        return self.num_steps is not None and self.step_index + 1 == self.num_steps
+
 
 class StepTracker:
     """Follow the calls of one transformer.

@@ -103,6 +103,7 @@ class _Builder:
         columns["step"] = np.full(num_blocks * len(plan), step)
         columns["block"] = np.repeat(first + np.arange(num_blocks), len(plan))
         columns["tiles_of"] = tiles_of.ravel()
+        columns["added_macs"] = np.zeros(num_blocks * len(plan), np.int64)
         self._operations.append(columns)
         tiled = [self._tiles_of(row, starts + index, num_blocks)
                  for index, row in enumerate(plan) if row.kept is not None]  # fmt: skip

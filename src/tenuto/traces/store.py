@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tenuto.config import from_dict
 from tenuto.errors import TraceFormatError
-from tenuto.traces.schema import SCHEMA_VERSION, Manifest, Operations, Tiles, Trace
+from tenuto.traces.schema import SCHEMA_VERSION, Manifest, Trace
 from tenuto.traces.writer import MANIFEST, SAMPLES, TABLES, TraceWriter, file_sha256, parquet
 
 
@@ -34,7 +34,7 @@ def open_trace(folder: Path | str) -> Trace:
         manifest = from_dict(Manifest, content, f"{folder.name}/{MANIFEST}")
     except (ValueError, TypeError) as error:
         raise TraceFormatError(str(error)) from None
-    trace = Trace(manifest, _read(folder, Operations), _read(folder, Tiles))
+    trace = Trace(manifest, *(_read(folder, table) for table in TABLES.values()))
     trace.check()
     return trace
 
@@ -42,28 +42,46 @@ def open_trace(folder: Path | str) -> Trace:
 def save(trace: Trace, folder: Path | str) -> None:
     """Write a trace that is in memory, for instance a scaled one."""
     with TraceWriter(Path(folder), trace.manifest) as writer:
-        for name, table in (("operations", trace.operations), ("tiles", trace.tiles)):
+        for name in TABLES:
+            table = getattr(trace, name)
             columns = {field.name: getattr(table, field.name) for field in fields(table)}
             writer.append(name, columns)
 
 
-def open_sample(folder: Path | str, name: str) -> NDArray[np.bool_]:
-    """Read one raw mask that was kept for replay.
+def sample_names(folder: Path | str, kind: str) -> list[str]:
+    """Return the names of the samples of a kind (docs/hardware.md), such as "conmerge/0000".
+
+    Raises:
+        TraceFormatError: The trace keeps no raw samples, or they are not what was written.
+    """
+    with np.load(_samples_of(Path(folder)), allow_pickle=False) as content:
+        return sorted({"/".join(key.split("/")[:2]) for key in content if key.startswith(f"{kind}/")})
+
+
+def open_sample(folder: Path | str, name: str) -> NDArray[Any]:
+    """Read one raw array that was kept for replay; masks come back as bool.
 
     Raises:
         TraceFormatError: The trace keeps no such sample.
     """
-    path = Path(folder) / SAMPLES
-    if not path.exists():
-        raise TraceFormatError(f"{path.parent.name} keeps no raw samples")
-    _verify(path, _manifest_of(path.parent)["sha256"].get(SAMPLES, ""))
-    with np.load(path, allow_pickle=False) as content:
+    with np.load(_samples_of(Path(folder)), allow_pickle=False) as content:
         if name not in content:
             known = sorted(key for key in content if not key.endswith("/shape"))
             raise TraceFormatError(f"`name` must be one of {known}, got {name!r}")
+        if f"{name}/shape" not in content:
+            return content[name]
         shape = tuple(int(size) for size in content[f"{name}/shape"])
         bits = np.unpackbits(content[name], count=int(np.prod(shape)))
     return bits.reshape(shape).astype(bool)
+
+
+def _samples_of(folder: Path) -> Path:
+    path = folder / SAMPLES
+    checksums = _manifest_of(folder)["sha256"]
+    if SAMPLES not in checksums:
+        raise TraceFormatError(f"{folder.name} keeps no raw samples")
+    _verify(path, checksums[SAMPLES])
+    return path
 
 
 def _manifest_of(folder: Path) -> dict[str, Any]:
