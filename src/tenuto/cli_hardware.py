@@ -24,6 +24,10 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         help="techniques that a workload's trace assumes: composed (default), dense, orbis, "
         "input-guided, ffn-reuse, eager, exion, forecast",
     )  # fmt: skip
+    parser.add_argument(
+        "--sparsity-from", type=Path, metavar="DIR",
+        help="a recorded trace whose tiles give a workload's sparsity",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the reports to this file")
 
 
@@ -49,7 +53,7 @@ def simulate(chosen: argparse.Namespace) -> int:
     _check_json(chosen.json)
     machines = [load(name) for name in chosen.accelerator]
     other = load(chosen.baseline) if chosen.baseline else None
-    trace = _trace(chosen.trace, chosen.recipe)
+    trace = _trace(chosen.trace, chosen.recipe, chosen.sparsity_from)
     reports = [run(trace, machine) for machine in machines]
     baseline = run(trace, other) if other else None
     print(report_table(reports, baseline))
@@ -106,15 +110,20 @@ def _check_json(file: Path | None) -> None:
         raise ValueError(f"`--json` must be in a folder that exists, got {str(file)!r}")
 
 
-def _trace(name: str, recipe: str) -> "Trace":
+def _trace(name: str, recipe: str, sparsity_from: Path | None) -> "Trace":
     from tenuto.traces.scaled import scaled_trace
     from tenuto.traces.store import open_trace
     from tenuto.traces.workloads import WORKLOADS
 
     if Path(name).is_dir():
+        if sparsity_from is not None:
+            raise ValueError(
+                f"`--sparsity-from` must come with a workload's name, got the trace {name!r}"
+            )
         return open_trace(name)
     if name not in WORKLOADS:
         raise ValueError(
             f"`trace` must be a trace folder or one of {sorted(WORKLOADS)}, got {name!r}"
         )
-    return scaled_trace(name, recipe)
+    statistics = None if sparsity_from is None else open_trace(sparsity_from)
+    return scaled_trace(name, recipe, statistics=statistics)

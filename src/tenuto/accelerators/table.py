@@ -10,7 +10,10 @@ _LEAST_SHARE = 0.005
 def report_table(reports: Sequence[CycleReport], baseline: CycleReport | None = None) -> str:
     """Format reports of one trace; with a baseline, speed-up and energy relative to it."""
     first = reports[0]
-    marked = "sparsity assumed" if first.trace_kind == "scaled" else "recorded run"
+    marked = "recorded run"
+    if first.trace_kind == "scaled":
+        is_assumed = not first.sources or "assumed" in first.sources[-1]
+        marked = "sparsity assumed" if is_assumed else first.sources[-1]
     lines = [
         f"{first.model} ({first.trace_kind}: {marked}; {', '.join(first.techniques) or 'dense'})",
         "simulated, not measured",

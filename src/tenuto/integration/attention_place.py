@@ -165,8 +165,9 @@ class AttentionPlace:
         num_reduced = self._rows.plan.src.shape[1]
         num_rows = rows.shape[1] + is_compact * num_reduced
         self._saved[name] = num_reduced / num_rows
-        flat, layer = self._kept(self._rows, num_rows), self._layers[name].layer
-        self._engine.counters.observer.rows_kept(layer.modules(), KeptRows(flat, len(rows), num_rows))
+        flat = self._kept(self._rows, num_rows)
+        kept = KeptRows(flat, len(rows), num_rows)
+        self._engine.counters.observer.rows_kept(self._layers[name].layer.modules(), kept)
         if is_compact:
             return None
         if rows is self._stream:

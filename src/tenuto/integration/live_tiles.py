@@ -1,6 +1,7 @@
 """Reduce masks of what a technique left to the counts that a trace keeps of each tile of rows."""
 
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def mask_tiles(
     totals = np.zeros((len(lengths), 5), np.int64)
     for mask, place in zip(masks, places, strict=True):
         edges = np.searchsorted(place, np.append(np.arange(len(lengths)) * tile_rows, num_rows))
-        for tile, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for tile, (start, end) in enumerate(pairwise(edges)):
             totals[tile] += (end - start, *packer.counts(mask[start:end]))
     mean = -(-totals[:, 0] // len(masks))
     return LiveTiles(

@@ -124,7 +124,7 @@ class Observer(Protocol):
         limits: ScoreLimits,
         needed: Callable[[], Mapping[nn.Module, Tensor]],
     ) -> None:
-        """Note what an attention will compute; `needed`: (batch, heads, rows) of each projection."""
+        """Note what an attention will compute; `needed`: (batch, heads, rows) by projection."""
 
     def matched(self, matching: Matching) -> None:
         """Note a matching."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from tenuto.errors import UnsupportedModelError
 from tenuto.integration.live_tiles import LiveTiles, Mask, dense_tiles

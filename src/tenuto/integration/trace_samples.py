@@ -79,7 +79,8 @@ def offer_mask(samples: Samples, mask: Mask, place: tuple[int, int, int, int]) -
 def offer_matching(samples: Samples, matching: Matching, step: int) -> None:
     """Offer a matching by DATM in integers; other matchers have no unit."""
     if isinstance(matching.matcher, Datm) and matching.matcher.bits is not None:
-        samples.offer("datm", lambda: _windows(matching, samples.choose(len(matching.features)), step))
+        batch = len(matching.features)
+        samples.offer("datm", lambda: _windows(matching, samples.choose(batch), step))
 
 
 def _windows(matching: Matching, sample: int, step: int) -> Arrays:
@@ -102,7 +103,12 @@ def _windows(matching: Matching, sample: int, step: int) -> Arrays:
     for number, own in enumerate(fitting):
         index[number, : len(own)] = own
         tokens[number, : len(own)] = quantize_rows(features[own], datm.bits)
-    sizes = (datm.bits, max(int(destinations * share), len(fitting)), int(reduced * share), is_whole)
+    sizes = (
+        datm.bits,
+        max(int(destinations * share), len(fitting)),
+        int(reduced * share),
+        is_whole,
+    )
     arrays = {
         "tokens": tokens,
         "members": index,
@@ -114,9 +120,7 @@ def _windows(matching: Matching, sample: int, step: int) -> Arrays:
 
 def _partners(matching: Matching, sample: int, index: NDArray[np.int32]) -> Arrays:
     """Which members of all windows were reduced, and the window positions of their partners."""
-    src, dst = (
-        tensor[sample].cpu().numpy() for tensor in (matching.plan.src, matching.plan.dst)
-    )
+    src, dst = (tensor[sample].cpu().numpy() for tensor in (matching.plan.src, matching.plan.dst))
     position = np.full(index.max() + 1, -1, np.int32)
     window, slot = np.nonzero(index >= 0)
     position[index[window, slot]] = slot

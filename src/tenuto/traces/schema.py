@@ -12,9 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenuto.errors import TraceFormatError
-from tenuto.traces.parts import ATTENTION_CORES as ATTENTION_CORES
-from tenuto.traces.parts import OVERHEADS as OVERHEADS
-from tenuto.traces.parts import Part as Part
+from tenuto.traces.parts import ATTENTION_CORES, OVERHEADS, Part
+
+__all__ = [
+    "ATTENTION_CORES",
+    "BLOCK_ROWS",
+    "OVERHEADS",
+    "SCHEMA_VERSION",
+    "Manifest",
+    "Matches",
+    "Operations",
+    "Part",
+    "Tiles",
+    "Trace",
+]
 
 SCHEMA_VERSION = 2
 BLOCK_ROWS = 16

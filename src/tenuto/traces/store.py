@@ -55,7 +55,9 @@ def sample_names(folder: Path | str, kind: str) -> list[str]:
         TraceFormatError: The trace keeps no raw samples, or they are not what was written.
     """
     with np.load(_samples_of(Path(folder)), allow_pickle=False) as content:
-        return sorted({"/".join(key.split("/")[:2]) for key in content if key.startswith(f"{kind}/")})
+        return sorted(
+            {"/".join(key.split("/")[:2]) for key in content if key.startswith(f"{kind}/")}
+        )
 
 
 def open_sample(folder: Path | str, name: str) -> NDArray[Any]:

@@ -54,6 +54,12 @@ def parquet() -> Any:
     return pyarrow.parquet
 
 
+def check_free(folder: Path) -> None:
+    """Raise ValueError where a folder holds a finished trace."""
+    if (folder / MANIFEST).exists():
+        raise ValueError(f"`folder` must not hold a trace yet, got {str(folder)!r}")
+
+
 class TraceWriter:
     """Write one trace folder; a context manager.
 
@@ -73,8 +79,8 @@ class TraceWriter:
         Raises:
             ValueError: The folder holds a trace already.
         """
-        if (folder / MANIFEST).exists():
-            raise ValueError(f"`folder` must not hold a trace yet, got {str(folder)!r}")
+        check_free(folder)
+        parquet()
         folder.mkdir(parents=True, exist_ok=True)
         for name in (*(f"{table}.parquet" for table in TABLES), SAMPLES):
             (folder / name).unlink(missing_ok=True)  # of a recording that was killed
