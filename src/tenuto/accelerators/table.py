@@ -12,8 +12,9 @@ def report_table(reports: Sequence[CycleReport], baseline: CycleReport | None = 
     first = reports[0]
     marked = "recorded run"
     if first.trace_kind == "scaled":
-        is_assumed = not first.sources or "assumed" in first.sources[-1]
-        marked = "sparsity assumed" if is_assumed else first.sources[-1]
+        source = first.sources[-1] if first.sources else ""
+        is_recorded = "recorded run" in source
+        marked = source.replace("sparsity:", "sparsity of") if is_recorded else "sparsity assumed"
     lines = [
         f"{first.model} ({first.trace_kind}: {marked}; {', '.join(first.techniques) or 'dense'})",
         "simulated, not measured",

@@ -43,14 +43,15 @@ class TraceRecorder(Observer):
         self._step = 0
         self._effects = CallEffects()
         self._operands: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-        self._marked: dict[nn.Module, tuple[Tensor, LiveTiles]] = {}
+        self._branch = 0
+        self._marked: dict[tuple[nn.Module, int], tuple[Tensor, LiveTiles]] = {}
 
     # The call.
 
     def call_begins(self, moment: Moment, inputs: Mapping[str, Any]) -> None:
         """Begin a call's effects."""
         self._effects = CallEffects()
-        self._step = self._sink.step_of(id(self), moment)
+        self._step, self._branch = self._sink.step_of(id(self), moment), moment.branch
         self._sink.see_inputs(inputs)
 
     def call_lost(self) -> None:
@@ -84,7 +85,7 @@ class TraceRecorder(Observer):
         live: Callable[[], Tensor],
     ) -> None:
         """Count the hidden values; the same marks of all rows need no second count."""
-        marked = self._marked.get(layers.up)
+        marked = self._marked.get((layers.up, self._branch))
         if gathered is None and marked is not None and marked[0] is marks:
             self._effects.live[layers.up] = marked[1]
             return
@@ -100,7 +101,7 @@ class TraceRecorder(Observer):
         tiles = tiles.times(layers.gates)
         self._effects.live[layers.up] = tiles
         if gathered is None:
-            self._marked[layers.up] = marks, tiles
+            self._marked[layers.up, self._branch] = marks, tiles
 
     def operands_quantized(self, attention: nn.Module, queries: Tensor, keys: Tensor) -> None:
         """Keep them until the plan that is made of them is told."""
