@@ -5,7 +5,7 @@ docs/hardware.md describes the arrays; `tenuto.golden` defines what hardware mus
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -94,15 +94,10 @@ def _windows(matching: Matching, sample: int, step: int) -> Arrays:
     members = window_members(num_tokens, size, matching.grid)
     _, destinations = check_datm(num_tokens, matching.grid, matching.ratio, datm)
     reduced = matching.plan.src.shape[1]
-    widest = len(members[0])
-    fitting = members[: max(1, _MOST_VALUES // (widest * channels))]
+    fitting = members[: max(1, _MOST_VALUES // (len(members[0]) * channels))]
     is_whole = len(fitting) == len(members)
     share = sum(map(len, fitting)) / num_tokens
-    index = np.full((len(fitting), widest), -1, np.int32)
-    tokens = np.zeros((*index.shape, channels), np.int8)
-    for number, own in enumerate(fitting):
-        index[number, : len(own)] = own
-        tokens[number, : len(own)] = quantize_rows(features[own], datm.bits)
+    index, tokens = _quantized(features, fitting, datm.bits)
     sizes = (
         datm.bits,
         max(int(destinations * share), len(fitting)),
@@ -116,6 +111,18 @@ def _windows(matching: Matching, sample: int, step: int) -> Arrays:
         "place": np.array((step, matching.key[0], sample), np.int32),
     }
     return arrays | (_partners(matching, sample, index) if is_whole else {})
+
+
+def _quantized(
+    features: NDArray[np.float32], members: list[NDArray[np.int64]], bits: Literal[4, 8]
+) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Return token numbers and integers of windows, padded to the first one's length."""
+    index = np.full((len(members), len(members[0])), -1, np.int32)
+    tokens = np.zeros((*index.shape, features.shape[1]), np.int8)
+    for number, own in enumerate(members):
+        index[number, : len(own)] = own
+        tokens[number, : len(own)] = quantize_rows(features[own], bits)
+    return index, tokens
 
 
 def _partners(matching: Matching, sample: int, index: NDArray[np.int32]) -> Arrays:
