@@ -31,6 +31,13 @@ class LiveTiles:
         names = ("live_elements", "live_columns", "condensed_tiles", "merged_tiles")
         return replace(self, **{name: copies * getattr(self, name) for name in names})
 
+    def padded(self, num_rows: int, tile_rows: int) -> "LiveTiles":
+        """Return the counts of an operation with more rows, of which nothing is computed."""
+        lengths = tile_lengths(num_rows, tile_rows)
+        more = len(lengths) - len(self.rows)
+        columns = {name: np.pad(column, (0, more)) for name, column in self.to_columns().items()}
+        return LiveTiles(**(columns | {"rows": lengths}))
+
     def with_all_kept(self) -> "LiveTiles":
         """Return the counts where attention prediction alone left rows out."""
         return replace(self, kept_rows=self.rows)

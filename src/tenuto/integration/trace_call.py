@@ -153,12 +153,14 @@ class _CallWriter:
         if attention in effects.skipped:
             return dense_tiles(np.zeros((1, queries), np.bool_), tile_rows, keys, count), keys
         if attention in effects.live:
-            return effects.live[attention], keys
+            return effects.live[attention].padded(queries, tile_rows), keys
         if attention not in effects.kept:
             return None, keys
         kept = effects.kept[attention]
-        mask = np.concatenate([self._mask_of(each) for each in kept])
-        kept_keys = kept[0].num_keys or keys
+        masks = [self._mask_of(each) for each in kept]
+        # Attentions that take each sample alone leave out the padding of its text.
+        mask = np.concatenate([np.pad(m, ((0, 0), (0, queries - m.shape[1]))) for m in masks])
+        kept_keys = max(each.num_keys or keys for each in kept)
         return dense_tiles(mask, tile_rows, kept_keys, count // len(mask)), kept_keys
 
     def _mask_of(self, kept: KeptRows) -> Mask:

@@ -93,10 +93,13 @@ def _feed_forward(module: nn.Module, index: int) -> Iterator[Slot]:
 
 
 def _rest(module: nn.Module, index: int) -> Iterator[Slot]:
-    """Modulations, embeddings, and the residual blocks of U-Nets (3 x 3 convolutions)."""
+    """Modulations, embeddings, text refiners, residual blocks of U-Nets (3 x 3 convolutions)."""
     for layer in _layers(module):
         is_residual = isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)
         yield Slot(index, Part.RESIDUAL_BLOCK if is_residual else Part.OTHER_LINEAR, layer)
+    for part in module.modules():
+        if all(_part(part, name) is not None for name in ("to_q", "to_k")):
+            yield Slot(index, Part.CROSS_SCORES, part)
 
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:
