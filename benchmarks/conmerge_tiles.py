@@ -1,18 +1,23 @@
 """Tiles that ConMerge leaves of random and of column-clustered masks, and how near the fewest.
 
-Counts, not times: the same numbers on every machine.
+Counts, not times: the same numbers on every machine. With a recorded trace, instead the blocks of
+real masks that it kept, beside random and clustered ones of the same shapes and densities.
 
     python benchmarks/conmerge_tiles.py [--masks 100]
+    tenuto trace --model emoji-video -t ffn-reuse+eager --steps 8 --out run
+    python benchmarks/conmerge_tiles.py --trace run
 """
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenuto.golden.conmerge import pack
 from tenuto.golden.conmerge_optimum import fewest_tiles
+from tenuto.traces import Part, open_sample, sample_names
 
 SPARSITIES = (0.70, 0.80, 0.90, 0.95, 0.97)
 COLUMN_SPREAD = 0.52
@@ -69,11 +74,47 @@ def print_quality(num_masks: int) -> None:
                 )
 
 
+def print_recorded(folder: Path) -> None:
+    """Print tile counts of a recorded trace's sampled blocks, by part, and of drawn ones."""
+    by_part: dict[Part, list[NDArray[np.bool_]]] = {}
+    for group in sample_names(folder, "conmerge"):
+        part = Part(int(open_sample(folder, f"{group}/place")[2]))
+        by_part.setdefault(part, []).append(open_sample(folder, f"{group}/mask"))
+    print("| masks of | blocks | sparsity | mask | dense | condensed | merged |")
+    print("|---|---|---|---|---|---|---|")
+    for part, masks in by_part.items():
+        generator = np.random.default_rng(0)
+        sparsity = 1 - np.mean([mask.mean() for mask in masks])
+        kinds = {"recorded": masks}
+        for name, draw in DRAWS.items():
+            kinds[name] = [draw(generator, _inside(mask.mean()), mask.shape) for mask in masks]
+        for name, drawn in kinds.items():
+            packings = [pack(mask) for mask in drawn]
+            dense = sum(packing.num_dense_tiles for packing in packings)
+            counts = (
+                dense,
+                sum(packing.num_condensed_tiles for packing in packings),
+                sum(packing.num_tiles for packing in packings),
+            )
+            columns = " | ".join(f"{count} ({count / dense:.0%})" for count in counts[1:])
+            print(f"| {part.name.lower()} | {len(masks)} | {sparsity:.0%} | {name} | {dense} | "
+                  f"{columns} |")  # fmt: skip
+
+
+def _inside(density: float) -> float:
+    """Keep densities within what a Beta distribution can have as its mean."""
+    return float(np.clip(density, 1e-6, 1 - 1e-6))
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print both tables, or that of a trace."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--masks", type=int, default=100, help="masks for each line of quality")
+    parser.add_argument("--trace", type=Path, help="a recorded trace with samples")
     chosen = parser.parse_args()
+    if chosen.trace is not None:
+        print_recorded(chosen.trace)
+        return
     print_tiles()
     print()
     print_quality(chosen.masks)

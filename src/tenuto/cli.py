@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenuto import __version__, cli_hardware, cli_setup
+from tenuto import __version__, cli_hardware, cli_setup, cli_trace
 from tenuto.cli_composed import run_composed
 from tenuto.cli_files import check_json
 from tenuto.cli_gpu import add_gpu_table, run_gpu_table
@@ -38,10 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tenuto {chosen.command}: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError | TypeError) else 1
     except KeyboardInterrupt:
-        print(
-            f"tenuto {chosen.command}: interrupted; the same command goes on where it stopped",
-            file=sys.stderr,
-        )
+        again = "begins anew" if chosen.command == "trace" else "goes on where it stopped"
+        print(f"tenuto {chosen.command}: interrupted; the same command {again}", file=sys.stderr)
         return _INTERRUPTED
 
 
@@ -63,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     add_calibrate(_command(commands, "calibrate", _calibrate, "measure a model, choose a schedule",
                             "tenuto calibrate --model emoji-video --steps 40 --method forecast "
                             "--speed 1.5 --out fast.safetensors"))  # fmt: skip
+    cli_trace.add_trace(_command(commands, "trace", cli_trace.trace, "record a run for `simulate`",
+                                 "tenuto trace --model emoji-video -t dito+ffn-reuse --steps 8 "
+                                 "--out run"))  # fmt: skip
     cli_hardware.add_simulate(
         _command(commands, "simulate", cli_hardware.simulate, "a run on an accelerator",
                  "tenuto simulate hunyuan-video --accelerator orbis --baseline a100"))  # fmt: skip
@@ -104,8 +105,9 @@ def _command(
 
 def _demo(chosen: argparse.Namespace) -> int:
     from tenuto.evaluation.demo import demo_plan
+    from tenuto.evaluation.generation import set_threads
 
-    _set_threads(chosen)
+    set_threads(chosen.threads)
     plan = demo_plan(chosen.out, chosen.prompts, chosen.runs)
     return _run_comparison(plan, chosen.json)
 
@@ -244,19 +246,9 @@ def _report(chosen: argparse.Namespace) -> int:
 
 
 def _workload(chosen: argparse.Namespace) -> Any:
-    from tenuto.evaluation.generation import load_workload
+    from tenuto.evaluation.generation import load_workload, set_threads
 
-    _set_threads(chosen)
+    set_threads(chosen.threads)
     return load_workload(
         chosen.model, num_steps=chosen.steps, seed=chosen.seed, scheduler=chosen.scheduler
     )
-
-
-def _set_threads(chosen: argparse.Namespace) -> None:
-    if chosen.threads is None:
-        return
-    if chosen.threads < 1:
-        raise ValueError(f"`--threads` must be at least 1, got {chosen.threads}")
-    import torch
-
-    torch.set_num_threads(chosen.threads)

@@ -31,6 +31,10 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
         help="techniques that a workload's trace assumes: composed (default), dense, orbis, "
         "input-guided, ffn-reuse, eager, exion, forecast",
     )  # fmt: skip
+    parser.add_argument(
+        "--sparsity-from", type=Path, metavar="DIR",
+        help="a recorded trace whose tiles give a workload's sparsity",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the reports to this file")
     parser.add_argument(
         "--report", type=Path, metavar="DIR",
@@ -67,7 +71,7 @@ def simulate(chosen: argparse.Namespace) -> int:
     check_json(chosen.json)
     machines = [load(name) for name in chosen.accelerator]
     other = load(chosen.baseline) if chosen.baseline else None
-    trace = trace_named(chosen.trace, chosen.recipe)
+    trace = trace_named(chosen.trace, chosen.recipe, chosen.sparsity_from)
     reports = [run(trace, machine) for machine in machines]
     baseline = run(trace, other) if other else None
     print(report_table(reports, baseline))

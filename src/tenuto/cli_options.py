@@ -8,7 +8,7 @@ CALIBRATION_SEED = 1_000_000
 
 
 _MODELS = "emoji-video, emoji-image, or a pipeline folder of diffusers' format"
-_SPEC = (
+SPEC = (
     "name:key=value,key=value with + between the items of a tuple, e.g. "
     "dito:ratio=0.5,interval=3,scope=attn+ffn (fields of tenuto.DiTo) | orbis:ratio=0.5 | "
     "ffn-reuse:sparsity=0.5,granularity=column | eager:keep_ratio=0.5 | several of these joined by "
@@ -45,7 +45,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     """Options of `tenuto generate`."""
     parser.add_argument("caption", help="what to draw")
     parser.add_argument("--model", default="emoji-video", help=f"{_MODELS} (default emoji-video)")
-    parser.add_argument("-t", "--technique", default="off", metavar="SPEC", help=_SPEC)
+    parser.add_argument("-t", "--technique", default="off", metavar="SPEC", help=SPEC)
     parser.add_argument("--steps", type=int, default=40, help="denoising steps (default 40)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     parser.add_argument("--scheduler", help="as for compare")
@@ -61,7 +61,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     add_workload(parser)
     parser.add_argument(
         "-t", "--technique", action="append", required=True, metavar="SPEC",
-        help=f"one row: {_SPEC}; repeat for more rows",
+        help=f"one row: {SPEC}; repeat for more rows",
     )  # fmt: skip
     parser.add_argument("--prompts", type=int, default=32, help="how many (default 32)")
     parser.add_argument(

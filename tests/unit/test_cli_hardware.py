@@ -1,6 +1,7 @@
 """`tenuto simulate`: a table, a JSON object, and one sentence for what is wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,12 @@ def test_a_folder_gives_what_its_name_gives(tmp_path: Path, capsys: pytest.Captu
         (["dit", "--accelerator", "orbis", "--recipe", "x"], 2, "`recipe` must be one of"),
         (["dit", "--accelerator", "orbis", "--json", "no/such/file"], 2, "`--json` must be in"),
         (["tests", "--accelerator", "orbis"], 1, "is no finished trace"),
+        (["dit", "--accelerator", "orbis", "--sparsity-from", "tests"], 1, "is no finished trace"),
+        (
+            ["tests", "--accelerator", "orbis", "--sparsity-from", "tests"],
+            2,
+            "`--sparsity-from` must come with a workload's name",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -107,3 +114,16 @@ def test_a_mistake_in_a_machines_file_is_named_with_its_path(
 
     assert main(["simulate", "mld", "--accelerator", str(file)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_table_names_the_run_that_gave_the_sparsity(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = scaled_trace("mdm", "exion")
+    manifest = replace(run.manifest, kind="recorded", model="my run")
+    save(replace(run, manifest=manifest), tmp_path / "run")
+
+    main(["simulate", "dit", "--recipe", "exion", "--accelerator", "exion4",
+          "--sparsity-from", str(tmp_path / "run")])  # fmt: skip
+
+    assert "scaled: sparsity of tiles of the recorded run of my run (" in capsys.readouterr().out

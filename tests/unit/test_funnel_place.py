@@ -75,11 +75,12 @@ def test_reduced_rows_are_left_out_and_reduced_queries_copied(
     queries = None if query_kept is None else random_plan(1, samples, query_kept)
     keys = None if key_kept is None else random_plan(2, samples, key_kept)
 
-    output, num_scores = attend_to_rows(
+    output, computed, num_keys = attend_to_rows(
         F.scaled_dot_product_attention, inputs, queries, keys, text_first
     )
 
     expected = slow(inputs, queries, keys, text_first)
     torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
     rows = [TEXT + (TOKENS if kept is None else kept) for kept in (query_kept, key_kept)]
-    assert num_scores == rows[0] * rows[1]
+    assert num_keys == rows[1]
+    assert (rows[0] if computed is None else computed.shape[1]) == rows[0]

@@ -48,7 +48,7 @@ def simulate_chip(trace: Trace, chip: Chip) -> CycleReport:
             "cycles": timeline.causes, "energy_j": energy, "area_mm2": area,
             "seconds_by_part": by_part,
         },
-        energy_range_j=(low, high),
+        energy_range_j=(low, high), sources=trace.manifest.sources,
     )  # fmt: skip
 
 

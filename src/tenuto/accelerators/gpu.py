@@ -57,7 +57,7 @@ def simulate_gpu(trace: Trace, gpu: Gpu) -> CycleReport:
                 if part not in OVERHEADS and np.any(table.part == part)
             },
         },
-        energy_range_j=(gpu.idle_w * total, gpu.board_w * total),
+        energy_range_j=(gpu.idle_w * total, gpu.board_w * total), sources=trace.manifest.sources,
     )  # fmt: skip
 
 

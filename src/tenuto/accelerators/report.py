@@ -22,6 +22,7 @@ class CycleReport:
         breakdowns: ``cycles`` by cause, ``energy_j`` by component (leakage included), ``area_mm2``
             by unit, ``seconds_by_part`` by kind of operation. Each adds up to its total.
         energy_range_j: Low and high, from the ranges of the table's constants.
+        sources: Where the trace's shapes and sparsity are from.
     """
 
     accelerator: str
@@ -38,6 +39,7 @@ class CycleReport:
     dram_bytes: float
     breakdowns: dict[str, dict[str, float]]
     energy_range_j: tuple[float, float]
+    sources: tuple[str, ...] = ()
 
     @property
     def mean_power_w(self) -> float:

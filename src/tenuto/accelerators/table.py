@@ -10,7 +10,11 @@ _LEAST_SHARE = 0.005
 def report_table(reports: Sequence[CycleReport], baseline: CycleReport | None = None) -> str:
     """Format reports of one trace; with a baseline, speed-up and energy relative to it."""
     first = reports[0]
-    marked = "sparsity assumed" if first.trace_kind == "scaled" else "recorded run"
+    marked = "recorded run"
+    if first.trace_kind == "scaled":
+        source = first.sources[-1] if first.sources else ""
+        is_recorded = "recorded run" in source
+        marked = source.replace("sparsity:", "sparsity of") if is_recorded else "sparsity assumed"
     lines = [
         f"{first.model} ({first.trace_kind}: {marked}; {', '.join(first.techniques) or 'dense'})",
         "simulated, not measured",

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 LINEAR = (
     Part.QUERY, Part.KEY_VALUE, Part.PROJECTION, Part.CROSS_LINEAR, Part.FFN_UP, Part.FFN_DOWN,
-    Part.TEXT_LINEAR, Part.RESIDUAL_BLOCK,
+    Part.TEXT_LINEAR, Part.RESIDUAL_BLOCK, Part.OTHER_LINEAR,
 )  # fmt: skip
 _PREDICTED = (Part.QUERY, Part.KEY_VALUE, Part.SCORES, Part.VALUES)
 _FFN = (Part.FFN_UP, Part.FFN_DOWN)

@@ -47,6 +47,19 @@ class Workload:
         return sample.float().clamp(0, 1).cpu()
 
 
+def set_threads(num_threads: int | None) -> None:
+    """Set torch's CPU threads; None leaves them.
+
+    Raises:
+        ValueError: Fewer than one.
+    """
+    if num_threads is None:
+        return
+    if num_threads < 1:
+        raise ValueError(f"`--threads` must be at least 1, got {num_threads}")
+    torch.set_num_threads(num_threads)
+
+
 def check_model(model: str) -> None:
     """Raise ValueError unless a model of this name is embedded, or a folder of this path exists."""
     if model not in _ZOO and not Path(model).is_dir():

@@ -22,6 +22,7 @@ from tenuto.integration.family import BlockFamily
 from tenuto.integration.foreign_caches import ANSWERED
 from tenuto.integration.layer_hooks import LayerHooks, follow_all
 from tenuto.integration.memory import Key
+from tenuto.integration.observer import KeptRows
 from tenuto.integration.row_place import merged, restore, stream_of, with_stream
 from tenuto.integration.rows import PlanRows, gather_mask, gather_sequence, scatter_sequence
 from tenuto.integration.text_rows import join_rows, split_rows
@@ -172,12 +173,16 @@ class AttentionPlace:
             return None
         is_compact = name == "to_out.0" and self._stays_compact
         num_reduced = self._rows.plan.src.shape[1]
-        self._saved[name] = num_reduced / (rows.shape[1] + is_compact * num_reduced)
+        num_rows = rows.shape[1] + is_compact * num_reduced
+        self._saved[name] = num_reduced / num_rows
+        flat = self._kept(self._rows, num_rows)
+        kept = KeptRows(flat, len(rows), num_rows)
+        self._engine.counters.observer.rows_kept(self._layers[name].layer.modules(), kept)
         if is_compact:
             return None
         if rows is self._stream:
             return (self._gathered,)
-        return (gather_rows(rows, self._kept(self._rows, rows.shape[1])),)
+        return (gather_rows(rows, flat),)
 
     def _scatter(self, name: str, output: Tensor) -> Tensor | None:
         """After a projection of the input: kept rows among zeros, or among held ones."""
@@ -221,6 +226,9 @@ class AttentionPlace:
             index = flat.view(batch, -1) % num_rows
             inputs["attn_mask"] = gather_mask(mask, index, num_rows, keeps_keys_only)
         output = attention(**inputs)
+        num_keys = inputs["key"].shape[2]
+        kept = KeptRows(flat, batch, num_rows, num_keys)
+        self._engine.counters.observer.rows_kept([self._module], kept)
         share = output.shape[2] / num_rows
         self._shares.append(share**2 if keeps_keys_only else share)
         return output if self._stays_compact else scatter_sequence(output, flat, num_rows)

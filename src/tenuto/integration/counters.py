@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from tenuto.integration.macs import MacTable
+from tenuto.integration.observer import UNOBSERVED, Observer
 from tenuto.integration.stats import Stats
 
 Shapes = tuple[object, ...]
@@ -17,12 +18,14 @@ class Counters:
     Attributes:
         tables: Multiply-accumulates of a dense call, by the shapes of its inputs.
         is_strict: Raise where a run's numbers stop being finite.
+        observer: Is told what each call leaves out, for traces; nobody unless one is attached.
     """
 
     def __init__(self) -> None:
         """Start at zero; the tables outlive `reset`."""
         self.tables: dict[Shapes, MacTable] = {}
         self.is_strict = True
+        self.observer: Observer = UNOBSERVED
         self.modules_hooked = 0
         self.reset()
 
@@ -56,11 +59,13 @@ class Counters:
     def skipped(self, module: nn.Module) -> None:
         """Count a place that computed nothing at all, with everything in it."""
         self.calls_reduced += 1
+        self.observer.skipped(module)
         self._saved.extend((part, 1.0, 1.0) for part in module.modules())
 
     def extra(self, macs: int) -> None:
         """Count multiply-accumulates that only tenuto needs: forecasts, corrections."""
         self._extra_macs += macs
+        self.observer.added(macs)
 
     def matching(self, macs: int, seconds: float) -> None:
         """Count one matching."""
@@ -81,10 +86,12 @@ class Counters:
     def call_lost(self) -> None:
         """Drop what was noted of a call that did not come to its end."""
         self._saved, self._extra_macs = [], 0
+        self.observer.call_lost()
 
     def call_done(self, shapes: Shapes, state_bytes: int) -> None:
         """Close the books of one call of the model."""
         table = self.tables[shapes]
+        self.observer.call_ends(table)
         saved = sum(
             own * table.leaves.get(module, 0) + core * table.cores.get(module, 0)
             for module, own, core in self._saved

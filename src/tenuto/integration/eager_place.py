@@ -24,6 +24,7 @@ from tenuto.errors import UnsupportedModelError
 from tenuto.integration.attended import Attended
 from tenuto.integration.eager_attentions import EagerAttention, Role
 from tenuto.integration.engine import Engine
+from tenuto.integration.observer import ScoreLimits
 from tenuto.integration.wrapping import ForwardWrap
 
 
@@ -131,6 +132,14 @@ class EagerPlace:
             start += self._num_rows.get(other, 0) if its_role == role else 0
         return needed[:, :, start : start + self._num_rows[layer]]
 
+    def _needed_of_layers(self) -> dict[nn.Module, Tensor]:
+        """Return `_needed` of every projection of inputs that ran."""
+        return {
+            layer: self._needed(layer)
+            for layer, role in self._roles.items()
+            if role != "output" and layer in self._num_rows
+        }
+
     # The attention product.
 
     def _look(self, attention: Callable[..., Tensor], inputs: dict[str, Any]) -> Tensor:
@@ -147,7 +156,12 @@ class EagerPlace:
             scores = _masked(scores, mask, unit)
         limit = self._technique.one_hot_threshold
         threshold = None if limit is None else (limit / unit).squeeze(-1)
-        self._plan = plan_from_scores(scores, self._technique.keep_count(key.shape[2]), threshold)
+        keep_count = self._technique.keep_count(key.shape[2])
+        self._plan = plan_from_scores(scores, keep_count, threshold)
+        limits = ScoreLimits(self._technique, keep_count, threshold, is_masked=mask is not None)
+        self._engine.counters.observer.scores_predicted(
+            self._module, self._plan, limits, self._needed_of_layers
+        )
         return value.new_zeros(*query.shape[:-1], value.shape[-1])
 
     def _scores(self, query: Tensor, key: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -166,6 +180,7 @@ class EagerPlace:
         self._note_products(query.numel() * key.shape[2])
         queries, query_unit = quantize(query, technique.bits, (2, 3))
         keys, key_unit = quantize(key, technique.bits, (2, 3))
+        self._engine.counters.observer.operands_quantized(self._module, queries, keys)
         scores = multiply(queries, keys.mT, technique.predictor)
         return scores, query_unit.double() * key_unit.double() * scale
 
@@ -191,9 +206,8 @@ class EagerPlace:
         """Count what each head did not need, whatever dense kernels did instead."""
         computed = plan.keep & ~plan.one_hot[..., None]
         savings = {
-            layer: (1 - float(self._needed(layer).double().mean()), 0.0)
-            for layer, role in self._roles.items()
-            if role != "output" and layer in self._num_rows
+            layer: (1 - float(needed.double().mean()), 0.0)
+            for layer, needed in self._needed_of_layers().items()
         }
         core = 1 - float(computed.double().mean())
         self._engine.counters.reduced({**savings, self._module: (0.0, core)})

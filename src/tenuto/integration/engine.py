@@ -62,9 +62,7 @@ class Engine:
         self.idle_places: dict[str, int] = {}
         self.approximates_every_call = False
         self.half_attentions: dict[int, nn.Module] = {}
-        self._model = model
-        self._family = family
-        self._tracker = tracker
+        self._model, self._family, self._tracker = model, family, tracker
         self._memories: dict[int, BranchMemory] = {}
         self._parameters = tuple(inspect.signature(type(model).forward).parameters)[1:]
         self._counting: MacCounter | None = None
@@ -97,12 +95,13 @@ class Engine:
             self._memories.clear()
             self._stopped, self._reduced_before = None, self.counters.calls_reduced
             self.check_run(moment)
+        self.counters.observer.call_begins(moment, inputs)
         shards = shards_of(model)
         grid = shards.grid(self._family.grid_of(model, inputs))
         if grid is None:
             self._is_passed_by = True
-            reason = "image rows do not match one token grid"
-            self.counters.dense(reason, self.counters.modules_hooked)
+            places = self.counters.modules_hooked
+            self.counters.dense("image rows do not match one token grid", places)
         else:
             self.call = self._begin(moment, inputs, grid)
             self.call.shards = shards
@@ -164,6 +163,7 @@ class Engine:
             history = History(predict, r.history_bits, r.fitted_weights)
             call.memory.histories[key] = history
         history.push(call.moment.step_index, outputs)
+        self.counters.observer.remembered(key, outputs)
 
     def forecast(self, key: Key) -> tuple[Tensor, ...] | None:
         """Return a place's forecast for this step, None where nothing is forecast."""
@@ -174,6 +174,7 @@ class Engine:
             return None
         outputs = history.forecast(call.moment.step_index)
         self.counters.extra(sum(o.numel() for o in outputs) * history.num_outputs)
+        self.counters.observer.forecast(key, outputs, history.num_outputs)
         return outputs
 
     @property

@@ -31,6 +31,7 @@ class _Sparse:
     partial: Tensor
     seen: Any
     rows_share: float
+    marks: Tensor
 
 
 class FFNPlace:
@@ -129,13 +130,14 @@ class FFNPlace:
             return self._engine.must_be_exact
         seen = self._execute.seen(reused.marks, gathered, num_rows)
         if gathered is None:
-            return _Sparse(reused.partial, seen, 1.0)
+            return _Sparse(reused.partial, seen, 1.0, reused.marks)
         partial = gather_rows(reused.partial, gathered.flat)
-        return _Sparse(partial, seen, rows.shape[1] / num_rows)
+        return _Sparse(partial, seen, rows.shape[1] / num_rows, reused.marks)
 
     def _sparse(self, inner: Callable[..., Any], values: Tensor, iteration: _Sparse) -> Tensor:
         """Return the down-projection of what is recomputed, with the partial sum of the rest."""
         output = self._execute.down(inner, values, iteration.seen) + iteration.partial
+        self._observe(iteration)
         saved = (1 - self._execute.share(iteration.seen)) * iteration.rows_share
         down_saved = saved * self._layers.hidden / self._layers.down.in_features
         savings = dict.fromkeys(self._layers.up.modules(), (saved, 0.0))
@@ -161,6 +163,15 @@ class FFNPlace:
             return marks & is_computed.view(batch, -1, 1)
 
         watcher.see_hidden(call.moment, self._key[0], make)
+
+    def _observe(self, iteration: _Sparse) -> None:
+        """Tell which hidden values were computed, of which rows."""
+        call = self._engine.call
+        assert call is not None
+        gathered = call.gathered.get(self._key)
+        self._engine.counters.observer.hidden_live(
+            self._layers, iteration.marks, gathered, lambda: self._execute.live(iteration.seen)
+        )
 
     def _learn(self, inner: Callable[..., Any], values: Tensor, output: Tensor) -> None:
         """Mark what the coming sparse iterations recompute, and keep what the rest gives."""

@@ -14,6 +14,7 @@ from tenuto.algorithms.schedule import Schedule
 from tenuto.integration.attended import Attended, check_attended
 from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
+from tenuto.integration.observer import KeptRows
 from tenuto.integration.pairing import find_pairs, is_matched
 from tenuto.integration.wrapping import ForwardWrap
 
@@ -68,8 +69,15 @@ class FunnelPlace:
         queries = self._plan(f"queries {number}", self._funnel.queries, inputs["query"])
         keys = self._plan(f"keys {number}", self._funnel.keys, inputs["value"])
         whole = inputs["query"].shape[2] * inputs["key"].shape[2]
-        output, attended = attend_to_rows(attention, inputs, queries, keys, self._is_text_first)
-        self._shares.append(attended / whole)
+        output, rows, num_keys = attend_to_rows(
+            attention, inputs, queries, keys, self._is_text_first
+        )
+        num_rows = inputs["query"].shape[2]
+        num_queries = num_rows if rows is None else rows.shape[1]
+        self._shares.append(num_queries * num_keys / whole)
+        flat = None if rows is None else flat_rows(rows, num_rows)
+        kept = KeptRows(flat, inputs["query"].shape[:2].numel(), num_rows, num_keys)
+        self._engine.counters.observer.rows_kept([self._module], kept)
         return output
 
     def _plan(self, name: str, schedule: Schedule, sequence: Tensor) -> MatchPlan | None:
@@ -98,7 +106,7 @@ def attend_to_rows(
     queries: MatchPlan | None,
     keys: MatchPlan | None,
     text_first: bool,
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, Tensor | None, int]:
     """Compute an attention product without reduced rows; a reduced query gets its partner's output.
 
     Args:
@@ -111,9 +119,10 @@ def attend_to_rows(
         text_first: Text rows stand before the others, else after them.
 
     Returns:
-        (batch, heads, rows, head_dim), and how many scores one head took.
+        (batch, heads, rows, head_dim); the (batch * heads, picked) rows that were computed, None
+        where all were; how many keys each of them saw.
     """
-    inputs, num_rows = dict(inputs), inputs["query"].shape[2]
+    inputs, num_rows, computed = dict(inputs), inputs["query"].shape[2], None
     leading = inputs["query"].shape[:2]
     if keys is not None:
         rows = _kept_rows(keys, inputs["key"], text_first)
@@ -121,13 +130,12 @@ def attend_to_rows(
         inputs["attn_mask"] = _masked(inputs.get("attn_mask"), rows.unflatten(0, leading), 3)
     if queries is not None:
         rows = _kept_rows(queries, inputs["query"], text_first)
-        inputs["query"] = _picked(inputs["query"], rows)
+        inputs["query"], computed = _picked(inputs["query"], rows), rows
         inputs["attn_mask"] = _masked(inputs.get("attn_mask"), rows.unflatten(0, leading), 2)
     output = attention(**inputs)
-    num_scores = output.shape[2] * inputs["key"].shape[2]
     if queries is not None:
         output = _picked(output, _source_rows(queries, num_rows, leading.numel(), text_first))
-    return output, num_scores
+    return output, computed, inputs["key"].shape[2]
 
 
 def _kept_rows(plan: MatchPlan, sequence: Tensor, text_first: bool) -> Tensor:

@@ -10,6 +10,7 @@ from tenuto.integration.engine import Engine
 from tenuto.integration.family import BlockFamily
 from tenuto.integration.layer_hooks import LayerHooks, follow_all
 from tenuto.integration.memory import Key
+from tenuto.integration.observer import KeptRows
 from tenuto.integration.row_place import merged, note_gathered, restore
 from tenuto.integration.text_rows import join_rows, split_rows
 
@@ -71,14 +72,23 @@ class FusedPlace:
             case Predicted():
                 engine.counters.skipped(self._attention)
                 self._count(1.0)
+                for part in self._parts():
+                    engine.counters.observer.skipped(part)
                 forecast = engine.forecast(self._key)
                 assert forecast is not None
                 return join_rows(forecast[0], forecast[1], self._text_first)
             case Partial(rows):
                 num_reduced = rows.plan.src.shape[1]
-                self._count(num_reduced / (output.shape[1] + num_reduced))
+                num_rows = output.shape[1] + num_reduced
+                self._count(num_reduced / num_rows)
+                num_text = num_rows - rows.plan.num_tokens
+                kept = KeptRows(rows.kept(num_text, self._text_first), len(output), num_rows)
+                engine.counters.observer.rows_kept(self._parts(), kept)
                 return restore(engine, self._key, rows, output, self._text_first)
 
     def _count(self, saved: float) -> None:
-        parts = [part for hooks in (self._up, self._down) for part in hooks.layer.modules()]
-        self._engine.counters.reduced(dict.fromkeys(parts, (saved, 0.0)))
+        self._engine.counters.reduced(dict.fromkeys(self._parts(), (saved, 0.0)))
+
+    def _parts(self) -> list[nn.Module]:
+        """Return the layers with everything in them."""
+        return [part for hooks in (self._up, self._down) for part in hooks.layer.modules()]

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, ref
 from torch import nn
 
 from tenuto.integration.engine import Engine
+from tenuto.integration.observer import UNOBSERVED, Observer
 from tenuto.integration.stats import Stats
 from tenuto.integration.watcher import Watcher
 
@@ -65,6 +66,18 @@ class Handle:
     def stats(self) -> Stats:
         """Return what was done since the start or the last `reset`, over all transformers."""
         return Stats.total([a.engine.counters.stats() for a in self._accelerated])
+
+    @contextmanager
+    def observed(self, observer_of: Callable[[Accelerated], Observer]) -> Iterator[None]:
+        """Tell observers what every call leaves out, inside a with block; state is forgotten."""
+        self.reset()
+        for a in self._accelerated:
+            a.engine.counters.observer = observer_of(a)
+        try:
+            yield
+        finally:
+            for a in self._accelerated:
+                a.engine.counters.observer = UNOBSERVED
 
     def reset(self, num_steps: int | None = None) -> None:
         """Forget all state and set the counts to zero; the next call begins a run.

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -49,6 +50,10 @@ class Elements:
         """Return (batch, rows, hidden) which values are marked; bool."""
         del num_rows
         return unpack_bits(marks, self._layers.hidden)
+
+    def live(self, seen: Tensor) -> Tensor:
+        """Return which hidden values are computed, (batch, rows, hidden) bool."""
+        return seen
 
     def share(self, seen: Tensor) -> float:
         """Return the share of the hidden layer that is marked."""
@@ -118,6 +123,16 @@ class Tiles:
         tiles = torch.zeros(*marks.shape[:2], self._layers.hidden, dtype=torch.bool)
         tiles = tiles.to(marks.device).scatter_(2, marks, True)
         return tiles.repeat_interleave(self._tile_rows(num_rows), dim=1)[:, :num_rows]
+
+    def live(self, seen: _SeenTiles) -> Tensor:
+        """Return which hidden values are computed, (batch, rows, hidden) bool."""
+        counts = [[end - start for start, end in pairwise(edges)] for edges in seen.bounds]
+        columns = seen.columns.new_zeros(*seen.columns.shape[:2], self._layers.hidden)
+        tiles = columns.scatter(2, seen.columns, 1).bool().flatten(0, 1)
+        repeats = torch.tensor(counts, device=tiles.device).flatten()
+        rows = tiles.repeat_interleave(repeats, 0)
+        rows = rows if seen.back is None else rows.index_select(0, seen.back)
+        return rows.view(len(seen.bounds), -1, self._layers.hidden)
 
     def share(self, seen: _SeenTiles) -> float:
         """Return the share of the hidden layer that is marked."""

@@ -19,6 +19,7 @@ from tenuto.integration.call import Call
 from tenuto.integration.counters import Counters
 from tenuto.integration.families import Grid
 from tenuto.integration.memory import Key, Pairs
+from tenuto.integration.observer import Matching
 
 _HORIZON_STEPS = 64
 """No schedule reduces this many steps in a row without a dense one between."""
@@ -100,8 +101,10 @@ def find_pairs(
     pairs.num_reduced = call.shards.least(pairs.num_reduced, features.device)
     memory.pairs[key] = pairs
     seconds = perf_counter() - start
-    macs = features.shape[0] * _macs(reduction, call.grid_of(key[0]), ratio, features.shape[-1])
+    grid = call.grid_of(key[0])
+    macs = features.shape[0] * _macs(reduction, grid, ratio, features.shape[-1])
     counters.matching(macs, seconds)
+    counters.observer.matched(Matching(key, features, plan, reduction.matcher, grid, ratio, macs))
 
 
 def _plan(

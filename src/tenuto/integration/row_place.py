@@ -10,6 +10,7 @@ from tenuto.algorithms.restore import gather_rows, restore_rows
 from tenuto.integration.call import Dense, Partial, Predicted
 from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
+from tenuto.integration.observer import KeptRows
 from tenuto.integration.reused_hidden import GatheredRows
 from tenuto.integration.rows import PlanRows
 from tenuto.integration.text_rows import join_rows, split_rows
@@ -91,11 +92,14 @@ class RowPlace:
         share = rows.plan.src.shape[1] / stream.shape[1]
         stream = merged(self._engine, self._key, stream, rows, self._text_first)
         kept = rows.kept(num_text, self._text_first)
-        note_gathered(self._engine, self._key, kept, stream.shape[1])
+        num_rows = stream.shape[1]
+        note_gathered(self._engine, self._key, kept, num_rows)
         stream = gather_rows(stream, kept)
         args, kwargs = with_stream(args, kwargs, stream)
         computed = inner(*args, **kwargs)
-        self._engine.counters.reduced(dict.fromkeys(self._reduced(), (share, share)))
+        reduced = self._reduced()
+        self._engine.counters.observer.rows_kept(reduced, KeptRows(kept, len(stream), num_rows))
+        self._engine.counters.reduced(dict.fromkeys(reduced, (share, share)))
         return restore(self._engine, self._key, rows, computed, self._text_first)
 
     def _reduced(self) -> list[nn.Module]:
@@ -129,6 +133,7 @@ def restore(
 def _restored(engine: Engine, key: Key, rows: PlanRows, kept: Tensor) -> Tensor:
     """Return the image rows, and count what that takes."""
     plan, gain = rows.plan, engine.reduction.gain
+    engine.counters.observer.restored(key, plan.src.numel(), kept.shape[-1])
     if plan.soft is not None:
         engine.counters.extra(plan.soft.macs(kept.shape[-1]))
         return plan.soft.unmerge(kept)

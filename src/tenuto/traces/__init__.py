@@ -7,9 +7,10 @@ A trace is a folder written once (`tenuto.traces.store`) or a published workload
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tenuto.traces.schema import Manifest, Operations, Part, Tiles, Trace
+from tenuto.traces.schema import Manifest, Matches, Operations, Part, Tiles, Trace
 
 if TYPE_CHECKING:
+    from tenuto.traces.macs import macs_done
     from tenuto.traces.scaled import scaled_trace
     from tenuto.traces.store import open_sample, sample_names, save
     from tenuto.traces.store import open_trace as open
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Manifest",
+    "Matches",
     "Operations",
     "Part",
     "Tiles",
     "Trace",
     "TraceWriter",
+    "macs_done",
     "open",
     "open_sample",
     "sample_names",
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "macs_done": ("tenuto.traces.macs", "macs_done"),
     "open": ("tenuto.traces.store", "open_trace"),
     "open_sample": ("tenuto.traces.store", "open_sample"),
     "sample_names": ("tenuto.traces.store", "sample_names"),

@@ -11,17 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenuto.traces.block_plan import PlannedOperation, plan_block
-from tenuto.traces.masks import occupancy
 from tenuto.traces.recipes import RECIPES, Recipe
 from tenuto.traces.schema import BLOCK_ROWS, Manifest, Operations, Part, Tiles, Trace
+from tenuto.traces.sparsity import (
+    AssumedSparsity,
+    RecordedSparsity,
+    Sparsity,
+    Statistics,
+    statistics_of,
+)
 from tenuto.traces.workloads import WORKLOADS, Workload
-
-_CONCENTRATION = 40.0
-"""Of the tiles' densities around their mean (beta distribution). Assumed."""
 
 
 def scaled_trace(
-    name: str, recipe: Recipe | str = "composed", *, seed: int = 0, tile_rows: int = 128
+    name: str,
+    recipe: Recipe | str = "composed",
+    *,
+    seed: int = 0,
+    tile_rows: int = 128,
+    statistics: Trace | None = None,
 ) -> Trace:
     """Make the trace of a published workload.
 
@@ -30,22 +38,31 @@ def scaled_trace(
         recipe: What was on: a `Recipe` or a key of `RECIPES`.
         seed: Of the tiles' densities.
         tile_rows: Rows of a tile, a multiple of 16.
+        statistics: A recorded trace whose tiles give the sparsity of every technique that the
+            recipe has; None takes it from the papers' ranges.
 
     Raises:
-        ValueError: Unknown name or recipe.
+        ValueError: Unknown name or recipe, or `statistics` lacks a technique of the recipe.
     """
     for what, value, known in (("name", name, WORKLOADS), ("recipe", recipe, RECIPES)):
         if isinstance(value, str) and value not in known:
             raise ValueError(f"`{what}` must be one of {sorted(known)}, got {value!r}")
     workload = WORKLOADS[name]
     chosen = _applicable(RECIPES[recipe] if isinstance(recipe, str) else recipe, workload)
+    rng = np.random.default_rng(seed)
+    sparsity: Sparsity = AssumedSparsity(rng, chosen.style)
+    source = "assumed within the papers' ranges"
+    if statistics is not None:
+        recorded = statistics_of(statistics)
+        chosen, workload = _recorded(chosen, workload, recorded)
+        sparsity, source = RecordedSparsity(rng, recorded), f"tiles of {recorded.source}"
     manifest = Manifest(
         model=name, kind="scaled", num_steps=workload.num_steps,
         num_blocks=sum(group.num_blocks for group in workload.groups), tile_rows=tile_rows,
         techniques=chosen.techniques, restoration=chosen.restoration, seed=seed,
-        sources=(workload.source, "sparsity: assumed within the papers' ranges"),
+        sources=(workload.source, f"sparsity: {source}"),
     )  # fmt: skip
-    builder = _Builder(manifest, np.random.default_rng(seed), chosen)
+    builder = _Builder(manifest, sparsity, chosen)
     for step in range(workload.num_steps):
         builder.add_step(step, workload)
     trace = builder.trace()
@@ -62,11 +79,28 @@ def _applicable(recipe: Recipe, workload: Workload) -> Recipe:
     )
 
 
+def _recorded(
+    recipe: Recipe, workload: Workload, statistics: Statistics
+) -> tuple[Recipe, Workload]:
+    """Put a run's mean shares in the place of the assumed ones, as far as the recipe has them."""
+    if recipe.token_scale:
+        reduced = 1.0 - statistics.mean(Part.QUERY, "kept")
+        workload = replace(workload, token_ratio=reduced / recipe.token_scale)
+    if recipe.reuses_ffn:
+        workload = replace(workload, ffn_sparsity=1.0 - statistics.mean(Part.FFN_UP, "density"))
+    if recipe.predicts_scores:
+        workload = replace(workload, keep_ratio=statistics.mean(Part.SCORES, "density"))
+        has_one_hot = len(statistics.parts[Part.SCORES].needed) > 0
+        share = 1.0 - statistics.mean(Part.SCORES, "needed") if has_one_hot else 0.0
+        recipe = replace(recipe, one_hot_ratio=share)
+    return recipe, workload
+
+
 class _Builder:
     """Collects columns, one array a (step, group), and joins them at the end."""
 
-    def __init__(self, manifest: Manifest, rng: np.random.Generator, recipe: Recipe) -> None:
-        self._manifest, self._rng, self._recipe = manifest, rng, recipe
+    def __init__(self, manifest: Manifest, sparsity: Sparsity, recipe: Recipe) -> None:
+        self._manifest, self._sparsity, self._recipe = manifest, sparsity, recipe
         self._operations: list[dict[str, NDArray[Any]]] = []
         self._tiles: list[dict[str, NDArray[Any]]] = []
         self._num_operations = 0
@@ -103,6 +137,7 @@ class _Builder:
         columns["step"] = np.full(num_blocks * len(plan), step)
         columns["block"] = np.repeat(first + np.arange(num_blocks), len(plan))
         columns["tiles_of"] = tiles_of.ravel()
+        columns["added_macs"] = np.zeros(num_blocks * len(plan), np.int64)
         self._operations.append(columns)
         tiled = [self._tiles_of(row, starts + index, num_blocks)
                  for index, row in enumerate(plan) if row.kept is not None]  # fmt: skip
@@ -121,11 +156,10 @@ class _Builder:
         rows = np.full(-(-row.rows // size), size)
         rows[-1] = row.rows - size * (len(rows) - 1)
         shape = (num_blocks, len(rows))
-        kept = np.minimum(rows, np.rint(rows * self._around(row.kept or 0.0, shape)))
-        needed = np.rint(kept * row.needed)
-        density = self._around(row.density, shape)
+        kept = np.minimum(rows, np.rint(rows * self._sparsity.kept(row, shape)))
+        needed = np.rint(kept * self._sparsity.needed(row, shape))
+        density, shares = self._sparsity.outputs(row, shape)
         blocks = np.ceil(needed / BLOCK_ROWS)
-        shares = occupancy(density, self._recipe.style)
         width = row.kept_keys or row.columns
         tiles = blocks * (-(-width // BLOCK_ROWS) * row.count)
         condensed = np.ceil(tiles * shares.condensed)
@@ -139,12 +173,6 @@ class _Builder:
             "condensed_tiles": condensed.astype(np.uint32),
             "merged_tiles": np.minimum(condensed, np.ceil(tiles * shares.merged)).astype(np.uint32),
         }
-
-    def _around(self, mean: float, shape: tuple[int, int]) -> NDArray[np.float32]:
-        if mean <= 0.0 or mean >= 1.0:
-            return np.full(shape, mean, np.float32)
-        draws = self._rng.beta(_CONCENTRATION * mean, _CONCENTRATION * (1.0 - mean), shape)
-        return draws.astype(np.float32)
 
     def trace(self) -> Trace:
         """Join what was added."""

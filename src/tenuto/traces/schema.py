@@ -5,57 +5,32 @@ what of it a technique left to compute. Live counts of a tile refer to its neede
 over its blocks of `BLOCK_ROWS` rows and over the operation's `count` (heads, guidance branches).
 """
 
-from dataclasses import dataclass, fields
-from enum import IntEnum
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tenuto.errors import TraceFormatError
+from tenuto.traces.matches import Columns, Matches
+from tenuto.traces.parts import ATTENTION_CORES, OVERHEADS, Part
 
-SCHEMA_VERSION = 1
+__all__ = [
+    "ATTENTION_CORES",
+    "BLOCK_ROWS",
+    "OVERHEADS",
+    "SCHEMA_VERSION",
+    "Manifest",
+    "Matches",
+    "Operations",
+    "Part",
+    "Tiles",
+    "Trace",
+]
+
+SCHEMA_VERSION = 2
 BLOCK_ROWS = 16
 """Rows that a sparse engine packs together (EXION's array has 16)."""
-
-Columns = NDArray[np.integer[Any]]
-
-
-class Part(IntEnum):
-    """What an operation is; the rows, inner and columns of each are given here.
-
-    Products of the model: rows x inner times inner x columns, `count` times. Work of a technique:
-    MATCH finds partners among `rows` tokens of `inner` channels in windows of `columns` tokens;
-    PREDICT_* estimate scores; RESTORE gives `rows` tokens of `columns` channels their values, from
-    a partner (`inner` 0) or a forecast over `inner` stored outputs; REMEMBER stores outputs.
-    """
-
-    QUERY = 0
-    KEY_VALUE = 1
-    SCORES = 2
-    VALUES = 3
-    PROJECTION = 4
-    CROSS_LINEAR = 5
-    CROSS_SCORES = 6
-    CROSS_VALUES = 7
-    FFN_UP = 8
-    FFN_DOWN = 9
-    TEXT_LINEAR = 10
-    RESIDUAL_BLOCK = 11
-    MATCH = 12
-    PREDICT_PROJECTION = 13
-    PREDICT_SCORES = 14
-    RESTORE = 15
-    REMEMBER = 16
-
-
-OVERHEADS = (
-    Part.MATCH, Part.PREDICT_PROJECTION, Part.PREDICT_SCORES, Part.RESTORE, Part.REMEMBER,
-)  # fmt: skip
-"""Work of a technique, not of the model."""
-
-ATTENTION_CORES = (Part.SCORES, Part.VALUES, Part.CROSS_SCORES, Part.CROSS_VALUES)
-"""Products of two activations: no weights are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +47,12 @@ class Manifest:
         restoration: How rows that were not computed got their values.
         seed: Of the noise, or of the assumed statistics.
         sources: Where shapes and sparsity are from.
+        settings: Of each technique, as it was built.
+        inputs: Shapes and dtypes of what the model was called with, recorded traces only.
+        scheduler: Class of the sampler, recorded traces only.
+        prompts: Captions of the run.
+        packed_share: Share of the masks' 16-row blocks whose merged tiles were counted by packing
+            them; the others take the mean of their tile.
     """
 
     model: str
@@ -83,6 +64,11 @@ class Manifest:
     restoration: Literal["none", "copy", "forecast"] = "none"
     seed: int = 0
     sources: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    scheduler: str = ""
+    prompts: tuple[str, ...] = ()
+    packed_share: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "num_blocks", "tile_rows"):
@@ -106,6 +92,8 @@ class Operations:
         count: How many such products: heads times guidance branches for attention, else 1.
         kept_keys: SCORES and VALUES: keys that reduction left; 0 elsewhere.
         tiles_of: The operation whose tiles describe this one, itself or an earlier one; -1: dense.
+        added_macs: Multiply-accumulates that a technique added, as `tenuto.Stats` counts them;
+            MATCH and ADDED of recorded traces only.
     """
 
     step: Columns
@@ -117,6 +105,7 @@ class Operations:
     count: Columns
     kept_keys: Columns
     tiles_of: Columns
+    added_macs: Columns
 
     def __len__(self) -> int:
         return len(self.part)
@@ -136,7 +125,9 @@ class Tiles:
         operation: Index of the operation.
         rows: Rows of the tile.
         kept_rows: Left by token reduction.
-        needed_rows: Of these, left by attention prediction (query rows), at most `kept_rows`.
+        needed_rows: Of these, left by attention prediction (query rows), at most `kept_rows`. Where
+            the operation stands for `count` products, or for heads that need different rows, both
+            are the mean, rounded up; the live counts are exact sums.
         live_elements: Outputs to compute.
         live_columns: Columns with any live output, summed over the blocks of 16 rows.
         condensed_tiles: 16 x 16 tiles of live columns, summed over the blocks.
@@ -163,6 +154,7 @@ class Trace:
     manifest: Manifest
     operations: Operations
     tiles: Tiles
+    matches: Matches = field(default_factory=Matches)
 
     @property
     def dense_macs(self) -> float:
@@ -175,11 +167,12 @@ class Trace:
         Raises:
             TraceFormatError: Naming the first column that is out of its range.
         """
-        for table, name in ((self.operations, "operations"), (self.tiles, "tiles")):
+        tables = {"operations": self.operations, "tiles": self.tiles, "matches": self.matches}
+        for name, table in tables.items():
             lengths = {len(getattr(table, field.name)) for field in fields(table)}
             if len(lengths) > 1:
                 raise TraceFormatError(f"columns of `{name}` must have one length, got {lengths}")
-        for problems in (self._operation_problems, self._tile_problems):
+        for problems in (self._operation_problems, self._tile_problems, self._match_problems):
             for rule, is_broken in problems().items():
                 if is_broken:
                     raise TraceFormatError(f"the trace is inconsistent: {rule}")
@@ -224,3 +217,11 @@ class Trace:
                 np.any(rows[owners] != table.rows[owners])
             ),
         }
+
+    def _match_problems(self) -> dict[str, bool]:
+        table, parts = self.matches, self.operations.part
+        if len(table) == 0:
+            return {}
+        exists = table.operation.min() >= 0 and table.operation.max() < len(parts)
+        is_match = exists and bool(np.all(parts[table.operation] == Part.MATCH))
+        return {"`operation` of matches must name a MATCH operation": not is_match}

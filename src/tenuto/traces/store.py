@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tenuto.config import from_dict
 from tenuto.errors import TraceFormatError
-from tenuto.traces.schema import SCHEMA_VERSION, Manifest, Operations, Tiles, Trace
+from tenuto.traces.schema import SCHEMA_VERSION, Manifest, Trace
 from tenuto.traces.writer import MANIFEST, SAMPLES, TABLES, TraceWriter, file_sha256, parquet
 
 
@@ -36,7 +36,7 @@ def open_trace(folder: Path | str) -> Trace:
         manifest = from_dict(Manifest, content, f"{folder.name}/{MANIFEST}")
     except (ValueError, TypeError) as error:
         raise TraceFormatError(str(error)) from None
-    trace = Trace(manifest, _read(folder, Operations), _read(folder, Tiles))
+    trace = Trace(manifest, *(_read(folder, table) for table in TABLES.values()))
     trace.check()
     return trace
 
@@ -44,7 +44,8 @@ def open_trace(folder: Path | str) -> Trace:
 def save(trace: Trace, folder: Path | str) -> None:
     """Write a trace that is in memory, for instance a scaled one."""
     with TraceWriter(Path(folder), trace.manifest) as writer:
-        for name, table in (("operations", trace.operations), ("tiles", trace.tiles)):
+        for name in TABLES:
+            table = getattr(trace, name)
             columns = {field.name: getattr(table, field.name) for field in fields(table)}
             writer.append(name, columns)
 

@@ -16,20 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tenuto.errors import MissingExtraError
-from tenuto.traces.schema import SCHEMA_VERSION, Manifest, Operations, Part, Tiles
+from tenuto.traces.schema import SCHEMA_VERSION, Manifest, Matches, Operations, Part, Tiles
 
 MANIFEST = "manifest.json"
 SAMPLES = "samples.npz"
-TABLES = {"operations": Operations, "tiles": Tiles}
+TABLES = {"operations": Operations, "tiles": Tiles, "matches": Matches}
 _COLUMN_TYPES = {
     "operations": {
         "step": "int32", "block": "int32", "part": "int8", "rows": "int64", "inner": "int64",
         "columns": "int64", "count": "int32", "kept_keys": "int64", "tiles_of": "int32",
+        "added_macs": "int64",
     },
     "tiles": {
         "operation": "int32", "rows": "uint16", "kept_rows": "uint16", "needed_rows": "uint16",
         "live_elements": "uint32", "live_columns": "uint32", "condensed_tiles": "uint32",
         "merged_tiles": "uint32",
+    },
+    "matches": {
+        "operation": "int32", "num_windows": "int32", "window_tokens": "int32", "loss_bin": "int8",
+        "tokens": "int32",
     },
 }  # fmt: skip
 
@@ -49,11 +54,18 @@ def parquet() -> Any:
     return pyarrow.parquet
 
 
+def check_free(folder: Path) -> None:
+    """Raise ValueError where a folder holds a finished trace."""
+    if (folder / MANIFEST).exists():
+        raise ValueError(f"`folder` must not hold a trace yet, got {str(folder)!r}")
+
+
 class TraceWriter:
     """Write one trace folder; a context manager.
 
-    ``operation`` and ``tiles`` append, ``sample`` keeps a raw mask for replay on the RTL. Leaving
-    the context without an exception writes the manifest; the trace is complete only then.
+    ``operation`` and ``tiles`` append, ``sample`` keeps raw data for replay on the RTL. Leaving the
+    context without an exception writes `manifest`; the trace is complete only then. A folder that a
+    killed writer left is begun anew.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, rows_per_group: int = 1_000_000) -> None:
@@ -67,12 +79,15 @@ class TraceWriter:
         Raises:
             ValueError: The folder holds a trace already.
         """
-        if (folder / MANIFEST).exists():
-            raise ValueError(f"`folder` must not hold a trace yet, got {str(folder)!r}")
+        check_free(folder)
+        parquet()
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._manifest, self._group = folder, manifest, rows_per_group
-        self._rows: dict[str, list[dict[str, NDArray[Any]]]] = {"operations": [], "tiles": []}
-        self._held = {"operations": 0, "tiles": 0}
+        for name in (*(f"{table}.parquet" for table in TABLES), SAMPLES):
+            (folder / name).unlink(missing_ok=True)  # of a recording that was killed
+        self._folder, self._group = folder, rows_per_group
+        self.manifest = manifest
+        self._rows: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in TABLES}
+        self._held = dict.fromkeys(TABLES, 0)
         self._files: dict[str, Any] = {}
         self._samples: dict[str, NDArray[Any]] = {}
         self._num_operations = 0
@@ -97,12 +112,12 @@ class TraceWriter:
         Args:
             part: What it is.
             tiled: Its tiles follow by `tiles`; else it is dense, or `tiles_of` is given.
-            sizes: The other columns of `Operations`; `block` -1, `count` 1 and `kept_keys` 0 unless
-                given.
+            sizes: The other columns of `Operations`; `block` -1, `count` 1, `kept_keys` and
+                `added_macs` 0 unless given.
         """
         index = self._num_operations
-        row = {"block": -1, "count": 1, "kept_keys": 0, "tiles_of": index if tiled else -1}
-        row |= {"part": int(part), **sizes}
+        row = {"block": -1, "count": 1, "kept_keys": 0, "added_macs": 0}
+        row |= {"part": int(part), "tiles_of": index if tiled else -1, **sizes}
         self.append("operations", {name: np.array([value]) for name, value in row.items()})
         return index
 
@@ -118,7 +133,7 @@ class TraceWriter:
             for name, kind in _COLUMN_TYPES[table].items()
         }
         self._rows[table].append(typed)
-        self._held[table] += len(typed["rows"])
+        self._held[table] += len(next(iter(typed.values())))
         if table == "operations":
             self._num_operations += len(typed["part"])
         if self._held[table] >= self._group:
@@ -157,7 +172,7 @@ class TraceWriter:
         present = [f"{table}.parquet" for table in TABLES] + [SAMPLES] * bool(self._samples)
         content = {
             "schema": SCHEMA_VERSION,
-            **asdict(self._manifest),
+            **asdict(self.manifest),
             "sha256": {name: file_sha256(self._folder / name) for name in present},
         }
         partial = self._folder / (MANIFEST + ".partial")

@@ -57,9 +57,18 @@ def traces(draw: st.DrawFn) -> Trace:
             if tiled and rng.random() < 0.7:
                 owners[part] = index
                 _add_tiles(tiles, rng, index, (m, n, count))
-            row = {"step": step, "block": 0, "part": part, "rows": m, "inner": k, "columns": n,
-                   "count": count, "kept_keys": keys,
-                   "tiles_of": owners.get(followed.get(part, part), -1)}  # fmt: skip
+            row = {
+                "step": step,
+                "block": 0,
+                "part": part,
+                "rows": m,
+                "inner": k,
+                "columns": n,
+                "count": count,
+                "kept_keys": keys,
+                "tiles_of": owners.get(followed.get(part, part), -1),
+                "added_macs": 0,
+            }
             for name, value in row.items():
                 columns[name].append(int(value))
     manifest = Manifest(model="any", kind="recorded", num_steps=num_steps, num_blocks=1,
@@ -304,7 +313,7 @@ def test_an_unknown_machine_is_answered_with_the_known_ones() -> None:
 
 def test_a_packing_that_cannot_be_does_not_beat_the_multipliers() -> None:
     one = {"step": 0, "block": 0, "part": Part.FFN_UP, "rows": 128, "inner": 1024, "columns": 4096,
-           "count": 1, "kept_keys": 0, "tiles_of": 0}  # fmt: skip
+           "count": 1, "kept_keys": 0, "tiles_of": 0, "added_macs": 0}  # fmt: skip
     tile = {"operation": 0, "rows": 128, "kept_rows": 128, "needed_rows": 128,
             "live_elements": 128 * 4096, "live_columns": 8 * 4096, "condensed_tiles": 1,
             "merged_tiles": 1}  # fmt: skip

@@ -123,11 +123,11 @@ def test_a_file_without_a_checksum_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TraceFormatError, match=r"`schema` of .* must be 1, got 2"):
-        tenuto.traces.open(altered(small_trace(tmp_path), schema=2))
+    with pytest.raises(TraceFormatError, match=r"`schema` of .* must be 2, got 1"):
+        tenuto.traces.open(altered(small_trace(tmp_path), schema=1))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', "{"])
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 2}', "{"])
 def test_a_manifest_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     (small_trace(tmp_path) / "manifest.json").write_text(text)
 
