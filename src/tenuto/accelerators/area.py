@@ -12,6 +12,7 @@ from tenuto.hardware import Chip
 MATCHER_WINDOW = 256
 """Tokens of a matching window."""
 _MACRO_BYTES = 524288
+_ONCE_A_MATCHER = ("quantize", "select", "writer")
 
 
 def area_of(chip: Chip, level: Level = "typical") -> dict[str, float]:
@@ -47,15 +48,18 @@ def _predictor(chip: Chip, costs: Costs) -> float:
 
 
 def _matcher(chip: Chip, costs: Costs) -> float:
-    """Similarity array, gain lanes, threshold, and memories for one window."""
+    """Quantizer, similarity array, gain lanes, selection, lists; memories for one window."""
     if chip.matcher is None:
         return 0.0
     logic = chip.matcher.macs_per_cycle * costs.gates_mm2("similarity_lane_nand2")
     logic *= (chip.matcher.bits / 8) ** 2
-    logic += chip.matcher.gain_lanes * costs.gates_mm2("gain_lane_nand2")
+    lane = costs.gates_mm2("gain_lane_nand2") + costs.gates_mm2("assign_lane_nand2")
+    logic += chip.matcher.gain_lanes * lane
+    logic += sum(costs.gates_mm2(f"{unit}_nand2") for unit in _ONCE_A_MATCHER)
     bits = costs.plain("similarity_token_bits") * MATCHER_WINDOW
-    bits += costs.plain("gain_pair_bits") * MATCHER_WINDOW**2 + costs.plain("threshold_bits")
-    return logic + costs.gates_mm2("threshold_nand2") + _memory(bits, costs)
+    bits += costs.plain("gain_pair_bits") * MATCHER_WINDOW**2
+    bits += sum(costs.plain(f"{unit}_bits") for unit in _ONCE_A_MATCHER)
+    return logic + _memory(bits, costs)
 
 
 def _restore(chip: Chip, costs: Costs) -> float:

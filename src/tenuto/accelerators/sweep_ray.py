@@ -1,5 +1,6 @@
 """Points of a sweep on a Ray cluster; the trace lies in its object store once, not in each task."""
 
+import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ def ray_runner(address: str, result: Callable[[Point, Trace], dict[str, Any]]) -
         ) from None
     _check_answers(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise HardwareError(f"no Ray cluster answers at {address!r}: {error}") from None
     remote = ray.remote(result)
@@ -48,7 +49,7 @@ def ray_runner(address: str, result: Callable[[Point, Trace], dict[str, Any]]) -
 
     try:
         yield run
-    except ray.exceptions.RayError as error:
+    except ray.exceptions.RayError as error:  # pyright: ignore[reportAttributeAccessIssue]
         first = str(error).strip().splitlines()[0]
         raise HardwareError(
             f"the Ray cluster at {address!r} broke off ({first}); what was done is kept, and the "

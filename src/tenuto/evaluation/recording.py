@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.generation import Workload
+from tenuto.integration.composed import Composed
 from tenuto.integration.composition import Technique
 from tenuto.integration.stats import Stats
 from tenuto.integration.tracing import tracing
@@ -12,7 +13,7 @@ from tenuto.traces.schema import Manifest
 from tenuto.traces.writer import check_free
 
 
-def check_recording(specs: Sequence[str], folder: Path) -> tuple[Technique, ...]:
+def check_recording(specs: Sequence[str], folder: Path) -> tuple[Technique | Composed, ...]:
     """Return the techniques that specs name together, before any model is loaded.
 
     Args:
@@ -23,7 +24,7 @@ def check_recording(specs: Sequence[str], folder: Path) -> tuple[Technique, ...]
         ValueError: A spec is unknown or not a technique of tenuto, or the folder holds a trace.
     """
     check_free(folder)
-    techniques: list[Technique] = []
+    techniques: list[Technique | Composed] = []
     for spec in specs:
         found = contender(spec)
         if not found.techniques and found.kind != "off":
@@ -34,7 +35,7 @@ def check_recording(specs: Sequence[str], folder: Path) -> tuple[Technique, ...]
 
 def record(
     workload: Workload,
-    techniques: Sequence[Technique],
+    techniques: Sequence[Technique | Composed],
     caption: str,
     folder: Path,
     *,

@@ -118,7 +118,7 @@ class SkippedWork:
 
     def _add(self, what: str, moment: Moment, skipped: Tensor) -> None:
         """Reduce a mask (rows, columns), True where nothing was computed, to a picture."""
-        size = [min(side, most) for side, most in zip(skipped.shape, _PICTURE, strict=True)]
+        size = (min(skipped.shape[0], _PICTURE[0]), min(skipped.shape[1], _PICTURE[1]))
         picture = torch.nn.functional.adaptive_avg_pool2d(skipped[None].float(), size)[0]
         self._pictures.setdefault(what, []).append(
             {

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tenuto.config import from_dict, from_toml
-from tenuto.integration.composition import Technique, composition_of
+from tenuto.integration.composed import Composed, resolved
+from tenuto.integration.composition import Technique
 from tenuto.integration.technique_specs import techniques_of
 
 FILE_NAME = "tenuto.toml"
@@ -38,7 +39,7 @@ class Preset:
         if not self.techniques:
             raise ValueError("`techniques` must name at least one technique, got ()")
 
-    def build(self, folder: Path | None = None) -> tuple[Technique, ...]:
+    def build(self, folder: Path | None = None) -> tuple[Technique | Composed, ...]:
         """Make the techniques.
 
         Args:
@@ -49,11 +50,12 @@ class Preset:
                 the folder.
         """
         built = tuple(t for spec in self.techniques for t in techniques_of(spec))
-        composition_of(built)
-        return built if folder is None else tuple(_placed(t, folder) for t in built)
+        placed = built if folder is None else tuple(_placed(t, folder) for t in built)
+        resolved(placed)  # refuses at once what cannot go together
+        return placed
 
 
-def load(path: Path | str) -> tuple[Technique, ...]:
+def load(path: Path | str) -> tuple[Technique | Composed, ...]:
     """Return the techniques of a preset, for `tenuto.accelerate`.
 
     Args:
@@ -84,7 +86,9 @@ def read(path: Path | str) -> Preset:
         raise ValueError(f"{file.name}: not a TOML file: nested too deeply") from None
 
 
-def built(config: Preset | Mapping[str, object] | Path | str) -> tuple[tuple[Technique, ...], bool]:
+def built(
+    config: Preset | Mapping[str, object] | Path | str,
+) -> tuple[tuple[Technique | Composed, ...], bool]:
     """Return the techniques of a preset in any of its forms, and whether it is strict.
 
     Args:
@@ -120,7 +124,7 @@ def _file_of(path: Path) -> Path:
     return file
 
 
-def _placed(technique: Any, folder: Path) -> Technique:
+def _placed(technique: Any, folder: Path) -> Technique | Composed:
     """Return a technique whose calibration, where it is named by a file, is that of the folder."""
     schedule = getattr(technique, "schedule", None)
     if not isinstance(schedule, str) or not schedule.endswith(".safetensors"):

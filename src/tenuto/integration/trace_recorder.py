@@ -118,7 +118,7 @@ class TraceRecorder(Observer):
         effects, tile_rows = self._effects, self._sink.tile_rows
         for layer, rows in needed().items():
             by_head = rows.transpose(0, 1).flatten(1).cpu().numpy()
-            width = layer.out_features // len(by_head)  # type: ignore[operator]
+            width = int(layer.out_features) // len(by_head)  # type: ignore[arg-type]
             effects.live[layer] = dense_tiles(by_head, tile_rows, width, is_needed=True)
         keep = plan.keep.flatten(0, 1).cpu().numpy()
         rows = [np.flatnonzero(~one) for one in plan.one_hot.flatten(0, 1).cpu().numpy()]

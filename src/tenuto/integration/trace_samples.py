@@ -110,7 +110,7 @@ def _windows(matching: Matching, sample: int, step: int) -> Arrays:
         "size": np.array(sizes, np.int32),
         "place": np.array((step, matching.key[0], sample), np.int32),
     }
-    return arrays | (_partners(matching, sample, index) if is_whole else {})
+    return {**arrays, **(_partners(matching, sample, index) if is_whole else {})}
 
 
 def _quantized(

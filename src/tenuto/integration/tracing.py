@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tenuto.algorithms.dito import DiTo
-from tenuto.algorithms.eager_prediction import EagerPrediction
-from tenuto.algorithms.ffn_reuse import FFNReuse
-from tenuto.integration.accelerate import accelerate, calibration_of, reduction_of
+from tenuto.integration.accelerate import accelerate
+from tenuto.integration.composed import Composed, reduction_of, resolved
 from tenuto.integration.composition import Technique
 from tenuto.integration.families import family_of
 from tenuto.integration.handle import Accelerated, Handle
@@ -22,7 +21,7 @@ from tenuto.traces.writer import TraceWriter
 @contextmanager
 def tracing(
     pipe_or_model: Any,
-    techniques: Sequence[Technique],
+    techniques: Sequence[Technique | Composed],
     folder: Path,
     *,
     manifest: Manifest,
@@ -68,24 +67,26 @@ def _recorder(accelerated: Accelerated, sink: TraceSink) -> TraceRecorder:
     return TraceRecorder(model, family_of(model), sink, first_block)
 
 
-def _described(techniques: Sequence[Technique]) -> dict[str, Any]:
+def _described(techniques: Sequence[Technique | Composed]) -> dict[str, Any]:
     """Return what a manifest says of techniques."""
     settings = tuple(repr(technique) for technique in techniques)
+    if not techniques:
+        return {"techniques": (), "settings": settings, "restoration": "none"}
+    composition, calibration = resolved(tuple(techniques))
     names: list[str] = []
     restoration = "none"
-    for technique in techniques:
-        if isinstance(technique, FFNReuse):
-            names += ["FFN-Reuse"] * (not technique.is_off)
-        elif isinstance(technique, EagerPrediction):
-            names += ["eager prediction"] * (not technique.is_off)
-        else:
-            reduction = reduction_of(technique, calibration_of(technique))
-            ratios = reduction.schedule.ratios()
-            if any(0 < ratio < 1 for ratio in ratios) or reduction.funnel is not None:
-                is_blind = reduction.guide == "input"
-                names.append(f"token reduction, {'in' if is_blind else 'out'}put-guided")
-                restoration = "copy"
-            if reduction.predict != "none" and any(ratios):
-                names.append("forecasts")
-                restoration = "forecast"
+    if composition.token_reduction is not None:
+        reduction = reduction_of(composition.token_reduction, calibration)
+        ratios = reduction.schedule.ratios()
+        if any(0 < ratio < 1 for ratio in ratios) or reduction.funnel is not None:
+            is_blind = reduction.guide == "input"
+            names.append(f"token reduction, {'in' if is_blind else 'out'}put-guided")
+            restoration = "copy"
+        if reduction.predict != "none" and any(ratios):
+            names.append("forecasts")
+            restoration = "forecast"
+    if composition.ffn_reuse is not None and not composition.ffn_reuse.is_off:
+        names.append("FFN-Reuse")
+    if composition.eager is not None and not composition.eager.is_off:
+        names.append("eager prediction")
     return {"techniques": tuple(names), "settings": settings, "restoration": restoration}

@@ -21,10 +21,10 @@ def macs_done(trace: Trace) -> NDArray[np.float64]:
 
     def total(column: NDArray[np.integer]) -> NDArray[np.float64]:
         sums = np.bincount(tiles.operation, weights=column, minlength=len(table))
-        return sums[np.maximum(table.tiles_of, 0)]
+        return sums[np.maximum(table.tiles_of, 0)].astype(np.float64)
 
     if len(tiles) == 0:
-        return table.dense_macs + table.added_macs
+        return (table.dense_macs + table.added_macs).astype(np.float64)
     owner = np.maximum(table.tiles_of, 0)
     live, kept = total(tiles.live_elements), total(tiles.kept_rows)
     is_own = table.tiles_of == np.arange(len(table))
@@ -37,4 +37,5 @@ def macs_done(trace: Trace) -> NDArray[np.float64]:
     )
     macs = np.where(is_own, live * table.inner, followed)
     macs = np.where(table.tiles_of < 0, table.dense_macs, macs)
-    return np.where(np.isin(table.part, OVERHEADS), 0.0, macs) + table.added_macs
+    done = np.where(np.isin(table.part, OVERHEADS), 0.0, macs) + table.added_macs
+    return done.astype(np.float64)

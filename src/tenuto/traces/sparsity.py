@@ -38,7 +38,8 @@ class AssumedSparsity:
 
     def __init__(self, rng: np.random.Generator, style: Style) -> None:
         """Take the source of chance, and how live elements lie."""
-        self._rng, self._style = rng, style
+        self._rng = rng
+        self._style: Style = style
 
     def kept(self, row: PlannedOperation, shape: Shape) -> Floats:
         """Return shares around the plan's."""

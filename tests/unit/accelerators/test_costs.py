@@ -33,8 +33,8 @@ def test_a_constant_has_a_range_a_status_and_a_source(name: str) -> None:
         ("predict_lane_nand2", "log-dot", "nand2_equivalents", 24),
         ("conmerge_nand2", "conmerge", "nand2_equivalents", 1),
         ("conmerge_bits", "conmerge", "sram_bits", 1),
-        ("similarity_lane_nand2", "similarity-array", "nand2_equivalents", 16),
-        ("gain_lane_nand2", "window-match", "nand2_equivalents", 16),
+        ("similarity_lane_nand2", "similarity-array", "nand2_equivalents", 8),
+        ("gain_lane_nand2", "window-rank", "nand2_equivalents", 16),
         ("restore_lane_nand2", "restore", "nand2_equivalents", 16),
     ],
 )
