@@ -216,7 +216,7 @@ def _calibrate(chosen: argparse.Namespace) -> int:
 def _only(targets: list[float] | None) -> float | None:
     """Return the target of a method that takes one."""
     if targets is not None and len(targets) > 1:
-        raise ValueError(f"several targets must come with --method composed, got {targets}")
+        raise ValueError(f"`--method` must be composed for several targets, got {targets}")
     return None if targets is None else targets[0]
 
 

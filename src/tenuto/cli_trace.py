@@ -34,7 +34,9 @@ def trace(chosen: argparse.Namespace) -> int:
     set_threads(chosen.threads)
     techniques = check_recording(chosen.technique, chosen.out)
     if chosen.caption is None and Path(chosen.model).is_dir():
-        raise ValueError(f"`--caption` must be given for the pipeline folder {chosen.model!r}")
+        raise ValueError(
+            f"`--caption` must be given for the pipeline folder {chosen.model!r}, got none"
+        )
     caption = chosen.caption or prompts_for(chosen.model, "held-out", 1, None)[0]
     workload = load_workload(
         chosen.model, num_steps=chosen.steps, seed=chosen.seed, scheduler=chosen.scheduler

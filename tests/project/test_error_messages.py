@@ -53,7 +53,8 @@ def complaint(raised: Raised) -> str | None:
         form = r".+ needs? .+: pip install ('tenuto\[\w+\]'|torch)"
     else:
         form = "."
-    if not re.match(form, text, re.DOTALL):
+    # A path alone before the sentence of another error is fine.
+    if text != "{}: {}" and not re.match(form, text, re.DOTALL):
         return f"must be of the form {form}"
     if text.endswith((".", "!", "\n")) or re.search(r"[.!] [A-Z]", text):
         return "must be one sentence without a full stop"

@@ -83,7 +83,7 @@ def read(path: Path | str) -> Preset:
     try:
         return from_toml(Preset, file)
     except RecursionError:
-        raise ValueError(f"{file.name}: not a TOML file: nested too deeply") from None
+        raise ValueError(f"`{file.name}` must be a TOML file, got one nested too deeply") from None
 
 
 def built(
@@ -147,4 +147,4 @@ def _check_inside(file: Path, folder: Path) -> None:
     if root.parent.name == "snapshots":
         roots.append(root.parent.parent / "blobs")
     if not any(target.is_relative_to(allowed) for allowed in roots):
-        raise ValueError(f"a preset's files must lie in its own folder, got {str(file)!r}")
+        raise ValueError(f"`file` must lie in the preset's own folder, got {str(file)!r}")

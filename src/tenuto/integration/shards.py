@@ -50,8 +50,7 @@ class Shards:
             if length % self.num_ranks == 0:
                 return (*(1,) * axis, length // self.num_ranks, *grid[axis + 1 :])
         raise ValueError(
-            f"the token grid must divide among {self.num_ranks} ranks, got {grid} of "
-            f"{prod(grid)} tokens"
+            f"`grid` must divide among {self.num_ranks} ranks, got {grid} of {prod(grid)} tokens"
         )
 
     def least(self, count: int, device: torch.device) -> int:

@@ -41,7 +41,7 @@ def write_front_picture(
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError(
-            "matplotlib must be installed to draw the front: pip install 'tenuto[report]'"
+            "the picture of the front needs matplotlib: pip install 'tenuto[report]'"
         ) from None
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
