@@ -39,9 +39,10 @@ TOKEN_REDUCTION = (  # each at its published setting
     "orbis-paper",
 )
 CACHE_STYLES = ("toca-style", "resca-style")
-CACHES = (  # each at its own default, or at two settings around our speeds
+CACHES = (  # each at its own default, or at settings around our speeds
     "taylorseer:interval=2,scope=blocks",
     "taylorseer:interval=3,scope=blocks",
+    "taylorseer:interval=4,scope=blocks",
     "fbc",
     "fbc:threshold=0.12",
     "magcache",
