@@ -20,7 +20,7 @@ from tenuto.integration.memory import Pairs
 from tenuto.integration.shards import Shards
 
 NUM_RANKS = 2
-LATENTS = {"wan": (4, 4, 8, 8), "flux": (64, 4), "ltx": (64, 8), "qwen": (64, 16)}
+LATENTS = {"wan": (4, 4, 8, 8), "flux": (64, 4), "qwen": (64, 16)}
 FORECAST = tenuto.DiTo(ratio=1.0, interval=2, warmup=2)
 PARTIAL = tenuto.DiTo(ratio=0.5, interval=2, warmup=1, predict="linear")
 KEPT_KEYS = tenuto.DiTo(ratio=0.5, interval=2, warmup=1, predict="none", keys="kept")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = ("wan", "flux", "ltx", "qwen")
+FAMILIES = ("wan", "flux", "qwen")
 TECHNIQUES = ("forecast", "partial", "kept keys", "adaptive", "forecast and reuse")
 FLOAT_TOLERANCE = 2e-5
 
