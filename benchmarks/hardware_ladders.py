@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from tenuto.accelerators import load, simulate
 from tenuto.accelerators.area import MATCHER_WINDOW, area_of
 from tenuto.accelerators.costs import cost_table
 from tenuto.accelerators.report import CycleReport
-from tenuto.datm_timing import SimilarityArray, WindowMatch
+from tenuto.datm_engine_timing import Datm
+from tenuto.datm_timing import SimilarityArray
 from tenuto.golden.conmerge import pack
 from tenuto.golden.conmerge_optimum import fewest_tiles
 from tenuto.hardware import Chip, Compaction
@@ -92,31 +94,44 @@ def h2() -> None:
         area = area_of(orbis, level)
         share = area["matcher"] / sum(area.values())
         print(f"  {level:<8} {area['matcher']:.2f} of {sum(area.values()):.1f} mm2: {share:.2%}")
-    one = replace(orbis.matcher, macs_per_cycle=MATCHER_WINDOW, gain_lanes=MATCHER_WINDOW)
-    engine = area_of(replace(orbis, matcher=one))["matcher"]
+    engine = area_of(orbis)["matcher"]
     rest = sum(area_of(replace(orbis, matcher=None)).values())
-    print(f"  an engine of the RTL, {MATCHER_WINDOW} lanes and memories: {engine:.2f} mm2")
+    columns = int(orbis.matcher.macs_per_cycle) // MATCHER_WINDOW
+    print(f"  at the RTL's own cycles, {columns} columns of {MATCHER_WINDOW} at a time:")
     for name in VIDEO:
         trace = scaled_trace(name, "orbis")
         report = simulate(trace, orbis)
-        needed = rtl_engines(trace, report)
+        needed = rtl_engines(trace, report, columns)
         share = needed * engine / (rest + needed * engine)
         print(f"  {name:<20} stalls for matching: {report.breakdowns['cycles']['stall_matching']}"
               f"   RTL engines that hide it: {needed}, {share:.2%} of the area")  # fmt: skip
 
 
-def rtl_engines(trace: tenuto.traces.Trace, report: CycleReport) -> int:
+def rtl_engines(trace: tenuto.traces.Trace, report: CycleReport, columns: int) -> int:
     """Return how many engines at the RTL's cycles keep up with a run of the main pipeline."""
     table = trace.operations
     is_match = table.part == Part.MATCH
-    cycles = 0
-    for tokens, channels, window in zip(
+    matchings = zip(
         table.rows[is_match], table.inner[is_match], table.columns[is_match], strict=True
-    ):
-        array = SimilarityArray(tokens=int(window), channels=int(channels))
-        choice = WindowMatch(tokens=int(window), destinations=int(window) // 4)
-        cycles += -(-int(tokens) // int(window)) * max(array.cycles(1), choice.cycles(1))
+    )
+    cycles = sum(
+        rtl_cycles(int(tokens), int(channels), int(window), columns)
+        for tokens, channels, window in matchings
+    )
     return -(-cycles // int(report.cycles))
+
+
+@cache
+def rtl_cycles(tokens: int, channels: int, window: int, columns: int) -> int:
+    """Return the cycles of one matching: a quarter of the tokens are destinations."""
+    num_windows = -(-tokens // window)
+    engine = Datm(
+        array=SimilarityArray(tokens=window, channels=channels, columns=columns),
+        num_windows=num_windows,
+        num_destinations=num_windows * window // 4,
+        num_reduced=tokens // 2,
+    )
+    return engine.cycles([[window // 4] * num_windows])
 
 
 def h3() -> None:
