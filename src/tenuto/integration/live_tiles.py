@@ -85,7 +85,7 @@ def tile_lengths(num_rows: int, tile_rows: int) -> Counts:
 def dense_tiles(
     left: Mask, tile_rows: int, width: int, repeat: int = 1, *, is_needed: bool = False
 ) -> LiveTiles:
-    """Count tiles of which some rows are computed, each of them whole.
+    """Count tiles of which some rows are computed, each of them whole; nothing is merged.
 
     Args:
         left: (copies, rows) rows to compute of each copy of the operation.
