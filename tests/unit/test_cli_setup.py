@@ -1,6 +1,7 @@
 """Help with examples, completion for shells, and the doctor where something is wrong."""
 
 import argparse
+import re
 import shlex
 import shutil
 import subprocess
@@ -29,7 +30,9 @@ def commands_of(
 def test_every_command_has_an_example_that_can_be_typed(
     name: tuple[str, ...], parser: argparse.ArgumentParser
 ) -> None:
-    example = (parser.epilog or "").removeprefix("example: ").partition(";")[0]
+    shown = re.search(r"^example: ([^;\n]+)", parser.epilog or "", re.MULTILINE)
+    assert shown is not None
+    example = shown[1]
 
     assert example.split()[: 1 + len(name)] == ["tenuto", *name] or "$(tenuto" in example
     words = shlex.split(example.removeprefix('eval "$(').removesuffix(')"'))

@@ -50,7 +50,7 @@ def checked(**setting):
         ({"schedule": (0.0, 2.0)}, "`schedule[1]` must be in [0, 1], got 2.0"),
         (
             {"schedule": (0.5,)},
-            "`schedule[0]` must be 0, as nothing is known before the first step, got ",
+            "`schedule[0]` must be 0, as nothing is known before the first step, got 0.5",
         ),
         (
             {"predict": "none"},

@@ -54,8 +54,8 @@ def test_steps_past_the_end_of_a_table_are_dense():
         ((0.0, 1.5), r"`schedule\[1\]` must be in \[0, 1\], got 1.5"),
         ((0.0, (0.5, -0.1)), r"`schedule\[1\]` must be in \[0, 1\], got -0.1"),
         ((0.0, float("nan")), r"`schedule\[1\]` must be in \[0, 1\], got nan"),
-        ((0.5,), r"`schedule\[0\]` must be 0, as nothing is known before the first step"),
-        (((0.0, 0.5),), r"`schedule\[0\]` must be 0, as nothing is known before the first step"),
+        ((0.5,), r"`schedule\[0\]` must be 0, as nothing is known before the first step, got 0.5"),
+        (((0.0, 0.5),), r"`schedule\[0\]` must be 0, .* first step, got \(0.0, 0.5\)"),
     ],
 )
 def test_a_table_with_bad_ratios_is_refused(steps, text):
