@@ -56,8 +56,10 @@ def from_toml(cls: type[Record], file: Path | str) -> Record:
     file = Path(file)
     try:
         mapping = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"`{file.name}` must be a TOML file, got {error}") from None
+    except RecursionError:
+        raise ValueError(f"`{file.name}` must be a TOML file, got one nested too deeply") from None
     return from_dict(cls, mapping, file.stem)
 
 

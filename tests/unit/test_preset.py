@@ -91,7 +91,9 @@ def test_a_file_outside_the_folder_is_refused(folder, tmp_path, name):
     name = {"/outside.safetensors": str(outside), "link": "link.safetensors"}.get(name, name)
     write(folder, f"techniques = ['dito:schedule={name}']")
 
-    with pytest.raises(ValueError, match=r"^tenuto\.toml: a preset's files must lie in its own"):
+    with pytest.raises(
+        ValueError, match=r"^tenuto\.toml: `file` must lie in the preset's own folder"
+    ):
         presets.load(folder)
 
 
@@ -107,7 +109,7 @@ def test_a_preset_that_is_a_link_out_of_its_folder_is_refused(folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("techniques = [", ValueError, r"^tenuto\.toml: not a TOML file: "),
+        ("techniques = [", ValueError, r"^`tenuto\.toml` must be a TOML file, got "),
         (
             "a = " + "[" * 20_000,
             ValueError,

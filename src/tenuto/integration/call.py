@@ -14,6 +14,8 @@ from tenuto.integration.steps import Moment
 
 SPAN = "blocks to "
 """How keys of runs of blocks begin."""
+TOO_SMALL = "token grid too small for the ratio"
+"""Why a block runs dense that has too few tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,12 @@ class Call:
         if ratio == 0:
             return self.dense_reason
         if ratio < 1 and block_index in self.unfit:
-            return "token grid too small for the ratio"
+            return TOO_SMALL
         return self.barred.get(block_index)
+
+    def why_none(self, num_possible: int) -> str:
+        """Return why no token of a block is reduced, where the ratio allows so many."""
+        return "no pair is similar enough" if num_possible else TOO_SMALL
 
     def grid_of(self, block_index: int) -> Grid:
         """Return the token grid of a block."""

@@ -90,6 +90,23 @@ def techniques_of(calibration: Calibration, name_or_path: str) -> tuple[Techniqu
     return tuple(found)
 
 
+def together(techniques: tuple[Technique | Composed, ...]) -> Composition | None:
+    """Return one technique of each kind, None for a `Composed`, whose file says which; reads none.
+
+    Raises:
+        TypeError, ValueError: As `resolved`.
+    """
+    plain = tuple(t for t in techniques if not isinstance(t, Composed))
+    if len(plain) == len(techniques):
+        return composition_of(plain)
+    if len(techniques) > 1:
+        raise ValueError(
+            "`techniques` must be a Composed alone, which is a whole composition, got "
+            f"{[type(technique).__name__ for technique in techniques]}"
+        )
+    return None
+
+
 def resolved(
     techniques: tuple[Technique | Composed, ...],
 ) -> tuple[Composition, Calibration | None]:
@@ -100,17 +117,12 @@ def resolved(
         TypeError: Something else than a technique is given.
         ValueError: None or two of a kind are given, or something beside a `Composed`.
     """
-    composed = [t for t in techniques if isinstance(t, Composed)]
-    if composed and len(techniques) > 1:
-        raise ValueError(
-            "`techniques` must be a Composed alone, which is a whole composition, got "
-            f"{[type(technique).__name__ for technique in techniques]}"
-        )
-    if composed:
-        name = composed[0].schedule
-        calibration = load_calibration(name)
-        return composition_of(techniques_of(calibration, name)), calibration
-    composition = composition_of(tuple(t for t in techniques if not isinstance(t, Composed)))
+    composition = together(techniques)
+    if composition is None:
+        (composed,) = techniques
+        assert isinstance(composed, Composed)
+        calibration = load_calibration(composed.schedule)
+        return composition_of(techniques_of(calibration, composed.schedule)), calibration
     reduction = composition.token_reduction
     return composition, None if reduction is None else _calibration_of(reduction)
 

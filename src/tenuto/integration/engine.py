@@ -68,8 +68,7 @@ class Engine:
         self._counting: MacCounter | None = None
         self._shapes: tuple[object, ...] = ()
         self._stopped: str | None = None
-        self._reduced_before = 0
-        self._is_passed_by = False
+        self._reduced_before, self._is_passed_by = 0, False
         self.check_run: Callable[[Moment], None] = lambda moment: None
 
     def reset(self, num_steps: int | None = None) -> None:
@@ -262,9 +261,10 @@ class Engine:
         pairs = call.memory.pairs.get(pairs_key)
         if pairs is None:
             return Dense("no pairs yet")
-        num_reduced = min(num_reduced_of(call.tokens_of(key[0]), ratio), pairs.num_reduced)
+        possible = num_reduced_of(call.tokens_of(key[0]), ratio)
+        num_reduced = min(possible, pairs.num_reduced)
         if num_reduced == 0:
-            return Dense("no pair is similar enough")
+            return Dense(call.why_none(possible))
         return Partial(pairs.rows(num_reduced, call.moment.step_index))
 
     def _count_dense(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from tenuto.algorithms.reduction import Funnel
 from tenuto.algorithms.restore import gather_rows
 from tenuto.algorithms.schedule import Schedule
 from tenuto.integration.attended import Attended, check_attended
+from tenuto.integration.call import TOO_SMALL
 from tenuto.integration.engine import Engine
 from tenuto.integration.memory import Key
 from tenuto.integration.observer import KeptRows
@@ -50,9 +51,7 @@ class FunnelPlace:
         index = self._key[0]
         if call.row[index] == 0 or index in call.unfit:
             is_planned = call.row[index] == 0
-            counters.dense(
-                call.dense_reason if is_planned else "token grid too small for the ratio"
-            )
+            counters.dense(call.dense_reason if is_planned else TOO_SMALL)
             return inner(*args, **kwargs)
         self._shares = []
         with Attended(self._attend):

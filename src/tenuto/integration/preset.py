@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tenuto.config import from_dict, from_toml
-from tenuto.integration.composed import Composed, resolved
+from tenuto.integration.composed import Composed, together
 from tenuto.integration.composition import Technique
 from tenuto.integration.technique_specs import techniques_of
 
@@ -50,9 +50,8 @@ class Preset:
                 the folder.
         """
         built = tuple(t for spec in self.techniques for t in techniques_of(spec))
-        placed = built if folder is None else tuple(_placed(t, folder) for t in built)
-        resolved(placed)  # refuses at once what cannot go together
-        return placed
+        together(built)  # refuses at once what cannot go together
+        return built if folder is None else tuple(_placed(t, folder) for t in built)
 
 
 def load(path: Path | str) -> tuple[Technique | Composed, ...]:
@@ -80,10 +79,7 @@ def read(path: Path | str) -> Preset:
         raise ValueError(
             f"{file.name} must have at most {_LARGEST_BYTES} bytes, got {file.stat().st_size}"
         )
-    try:
-        return from_toml(Preset, file)
-    except RecursionError:
-        raise ValueError(f"`{file.name}` must be a TOML file, got one nested too deeply") from None
+    return from_toml(Preset, file)
 
 
 def built(

@@ -164,7 +164,11 @@ def _draw_panel(
     rows, columns = style.units or matrix.shape
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     colours = _colour_map(style)
-    axes.imshow(matrix, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto", extent=extent)
+    place = axes.get_subplotspec()
+    axes.imshow(
+        matrix, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto", extent=extent,
+        gid=None if place is None else f"cells-{place.num1}",  # equal pictures need their own ids
+    )  # fmt: skip
     axes.set_title(label if len(label) <= 40 else label[:37] + "...", loc="left", fontsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -211,7 +211,10 @@ def test_a_ray_cluster_of_two_nodes_gives_what_processes_give(tmp_path: Path) ->
     ("text", "message"),
     [
         (DESIGN.replace("num_cores", "num_coers"), r"vary: unknown keys \['num_coers'\]"),
-        (DESIGN.replace("sram.capacity", "cache.capacity"), r"`vary\.cache\.capacity_bytes` must"),
+        (
+            DESIGN.replace("sram.capacity", "cache.capacity"),
+            r"`vary` must name fields of 'exion4', got 'cache\.capacity_bytes'",
+        ),
         (
             DESIGN.replace("sram.capacity_bytes", "sram.size"),
             r"vary\.sram: unknown keys \['size'\]",
