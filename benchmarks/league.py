@@ -42,7 +42,6 @@ CACHE_STYLES = ("toca-style", "resca-style")
 CACHES = (  # each at its own default, or at settings around our speeds
     "taylorseer:interval=2,scope=blocks",
     "taylorseer:interval=3,scope=blocks",
-    "taylorseer:interval=4,scope=blocks",
     "fbc",
     "fbc:threshold=0.12",
     "magcache",
@@ -58,6 +57,7 @@ MORE = (  # with --full; the hour is for the rows above
     "clusca-style",
     "ffn-reuse",
     "taylorseer",
+    "taylorseer:interval=4,scope=blocks",
     "fbc:threshold=0.3",
     "magcache:threshold=0.03",
     "cache-dit:threshold=0.2,taylorseer=true",
