@@ -5,11 +5,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import tenuto
 from tenuto.cli import _parser, main
 from tenuto.doctor import examination
 from tenuto.doctor.packages import Package
@@ -98,3 +100,11 @@ def test_the_doctor_works_where_torch_is_missing(
     assert "torch is not installed" in capsys.readouterr().out
     assert main(["doctor", "emoji-video"]) == 1
     assert "needs torch: pip install torch" in capsys.readouterr().err
+
+
+def test_the_package_runs_as_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tenuto", "--version"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == f"tenuto {tenuto.__version__}\n"

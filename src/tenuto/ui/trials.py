@@ -112,6 +112,8 @@ class Bench:
 
     def _untouched(self, question: Question, cancel: Event, progress: Progress) -> _Reference:
         asked = (question.prompt, question.steps, question.seed)
+        if self._reference is None:  # the first run of a process is slower than the others
+            self._run("warming up", question, min(2, question.steps), cancel, progress)
         if self._reference is None or self._reference.question != asked:
             sample, seconds = self._run("untouched", question, None, cancel, progress)
             self._reference = _Reference(asked, sample, seconds)

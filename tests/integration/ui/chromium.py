@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ _FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
+
+_START = (  # Not by a shell: dash cannot name a descriptor above 9.
+    "import os, sys; _, commands, answers, *command = sys.argv;"
+    "os.dup2(int(commands), 3); os.dup2(int(answers), 4); os.execvp(command[0], command)"
+)
 
 
 class Chromium:
@@ -33,7 +39,7 @@ class Chromium:
             f"--window-size={width},{height}",
         ]
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh", *command, "about:blank"],
+            [sys.executable, "-c", _START, str(commands), str(answers), *command, "about:blank"],
             pass_fds=(commands, answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,5 +1,7 @@
 """The playground in a real browser, clicked through as its user would."""
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,6 +33,9 @@ def address() -> Iterator[str]:
     prompts = zoo.prompts("emoji-image", "seen", 3)
     with serving(load_workload("emoji-image", num_steps=4), prompts) as address:
         yield address
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()  # Gradio leaves the event loops of its threads open.
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ def test_two_trials_fill_the_page_and_nothing_is_loaded_from_elsewhere(page, add
     ("field", "text", "sentence"),
     [
         ("settings", "ratio=7", "dito: `ratio` must be in [0, 1], got 7.0"),
-        ("settings", "speed", "dito: `dito.ratio` must be a number, got 'speed'"),
+        ("settings", "speed", "`dito.ratio` must be a number, got 'speed'"),
         ("prompt", "a dragon over the sea", "dragon"),
         ("prompt", "", "`prompt` must be a caption, got ''"),
         ("steps", "0", "`steps` must be an integer from 1 to 200, got 0"),

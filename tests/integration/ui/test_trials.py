@@ -52,7 +52,8 @@ def test_a_trial_equals_the_same_runs_by_hand(bench, workload):
     assert 10 < trial.row["psnr_db"] < 100
     assert trial.row["speedup"] == trial.reference_s / trial.row["seconds_median"]
     names = ["untouched"] * 5 + ["dito:interval=2,warmup=1"] * 5
-    assert steps == [(name, 1 + i % 5, 5) for i, name in enumerate(names)]
+    assert steps[:2] == [("warming up", 1, 2), ("warming up", 2, 2)]
+    assert steps[2:] == [(name, 1 + i % 5, 5) for i, name in enumerate(names)]
 
 
 def test_the_untouched_run_is_kept_for_the_next_technique_and_not_for_another_prompt(bench):
@@ -64,6 +65,7 @@ def test_the_untouched_run_is_kept_for_the_next_technique_and_not_for_another_pr
     ):
         bench.answer(question, Event(), lambda name, step, total: seen.append((name, total)))
 
+    assert seen.count(("warming up", 2)) == 2
     assert seen.count(("untouched", 5)) == 10
     assert ("fewer-steps:3", 3) in seen
 
