@@ -38,13 +38,13 @@ TOKEN_REDUCTION = (  # each at its published setting
     "dito-paper",
     "orbis-paper",
 )
-CACHE_STYLES = ("toca-style", "resca-style")
+CACHE_STYLES = ("toca-style",)
 CACHES = (  # each at its own default, or at settings around our speeds
     "taylorseer:interval=2,scope=blocks",
     "taylorseer:interval=3,scope=blocks",
+    "taylorseer:interval=5,scope=blocks",
     "fbc",
     "fbc:threshold=0.12",
-    "magcache",
     "magcache:threshold=0.2",
     "pab",
     "cache-dit",
@@ -54,11 +54,12 @@ MORE = (  # with --full; the hour is for the rows above
     "fewer-steps:26",
     "tomesd:ratio=0.5,scope=attn+ffn",
     "duca-style",
+    "resca-style",
     "clusca-style",
     "ffn-reuse",
     "taylorseer",
-    "taylorseer:interval=4,scope=blocks",
     "fbc:threshold=0.3",
+    "magcache",
     "magcache:threshold=0.03",
     "cache-dit:threshold=0.2,taylorseer=true",
 )

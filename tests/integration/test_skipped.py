@@ -13,7 +13,7 @@ from tenuto.evaluation.generation import load_workload
 from tenuto.evaluation.samples import Plan
 from tenuto.evaluation.skipped import SkippedWork
 from tenuto.integration.families import family_of
-from tenuto.integration.handle import watching
+from tenuto.integration.handle import observing
 from tenuto.integration.macs import MacCounter
 
 NUM_STEPS = 6
@@ -22,7 +22,7 @@ NUM_STEPS = 6
 def watched(loop, *techniques, guidance="batched"):
     """Output, statistics and what was left out of a watched run."""
     work = SkippedWork(loop.transformer, NUM_STEPS)
-    with tenuto.accelerate(loop, *techniques) as handle, watching(loop.transformer, work):
+    with tenuto.accelerate(loop, *techniques) as handle, observing(loop.transformer, work):
         output = loop(NUM_STEPS, guidance=guidance)
     return output, handle.stats(), work.to_dict()
 
@@ -63,7 +63,7 @@ def test_watching_changes_nothing_and_ends(make_loop):
         alone = loop(NUM_STEPS)
     output, _, found = watched(loop, technique)
     with tenuto.accelerate(loop, technique):
-        with watching(loop.transformer, work):
+        with observing(loop.transformer, work):
             pass
         loop(NUM_STEPS)
 
@@ -76,7 +76,7 @@ def test_a_model_that_is_not_accelerated_cannot_be_watched(make_loop):
 
     with (
         pytest.raises(ValueError, match="`model` must be accelerated, got WanTransformer3DModel"),
-        watching(model, SkippedWork(model, 1)),
+        observing(model, SkippedWork(model, 1)),
     ):
         pass
 

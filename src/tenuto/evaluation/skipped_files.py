@@ -14,7 +14,7 @@ from tenuto.evaluation.samples import Plan
 from tenuto.evaluation.skipped import SkippedWork
 from tenuto.evaluation.writing import written_whole
 from tenuto.integration.families import FAMILIES
-from tenuto.integration.handle import watching
+from tenuto.integration.handle import observing
 
 
 def watched(plan: Plan, contender: Contender, index: int) -> AbstractContextManager[None]:
@@ -57,7 +57,7 @@ def save_skipped(plan: Plan, contender: Contender, content: dict[str, Any]) -> N
 
 @contextmanager
 def _recorded(plan: Plan, contender: Contender, work: SkippedWork) -> Iterator[None]:
-    with watching(plan.workload.pipe.transformer, work):
+    with observing(plan.workload.pipe.transformer, work):
         yield
     save_skipped(plan, contender, {"technique": contender.spec, **work.to_dict()})
 

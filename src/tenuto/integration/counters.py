@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from tenuto.integration.macs import MacTable
-from tenuto.integration.observer import UNOBSERVED, Observer
+from tenuto.integration.observer import UNOBSERVED, Observer, Saving
 from tenuto.integration.stats import Stats
 
 Shapes = tuple[object, ...]
@@ -33,7 +33,7 @@ class Counters:
         """Set the counts to zero."""
         self.calls_reduced = 0
         self._dense: Counter[str] = Counter()
-        self._saved: list[tuple[nn.Module, float, float]] = []
+        self._saved: list[Saving] = []
         self._extra_macs = 0
         self._macs_done = 0
         self._macs_dense = 0
@@ -78,11 +78,6 @@ class Counters:
         self._shift_adds += shift_adds
         self._matching_s += seconds
 
-    @property
-    def savings(self) -> tuple[tuple[nn.Module, float, float], ...]:
-        """What the present call did not do so far: modules, shares of their own and their core."""
-        return tuple(self._saved)
-
     def call_lost(self) -> None:
         """Drop what was noted of a call that did not come to its end."""
         self._saved, self._extra_macs = [], 0
@@ -91,7 +86,7 @@ class Counters:
     def call_done(self, shapes: Shapes, state_bytes: int) -> None:
         """Close the books of one call of the model."""
         table = self.tables[shapes]
-        self.observer.call_ends(table)
+        self.observer.call_ends(table, self._saved)
         saved = sum(
             own * table.leaves.get(module, 0) + core * table.cores.get(module, 0)
             for module, own, core in self._saved

@@ -211,8 +211,6 @@ class EagerPlace:
         }
         core = 1 - float(computed.double().mean())
         self._engine.counters.reduced({**savings, self._module: (0.0, core)})
-        if self._engine.watcher is not None and self._engine.call is not None:
-            self._engine.watcher.see_scores(self._engine.call.moment, self._block_index, plan)
 
 
 _NEEDED: dict[Role, str] = {

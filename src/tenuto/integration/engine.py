@@ -22,7 +22,6 @@ from tenuto.integration.memory import BranchMemory, Key
 from tenuto.integration.pairing import check_grid, coming_ratios, find_pairs, is_matched
 from tenuto.integration.shards import shards_of
 from tenuto.integration.steps import Moment, StepTracker, noise_level
-from tenuto.integration.watcher import Watcher
 
 
 class Engine:
@@ -54,7 +53,6 @@ class Engine:
         self.counters = Counters()
         self.call: Call | None = None
         self.is_paused = False
-        self.watcher: Watcher | None = None
         self.predicts_blocks = predicts_blocks
         ratios = reduction.schedule.ratios() if reduction.predict != "none" else ()
         self._forecasts_spans = predicts_blocks and 1.0 in ratios
@@ -122,8 +120,6 @@ class Engine:
             return
         for reason, places in self.idle_places.items():
             self.counters.dense(reason, places)
-        if self.watcher is not None:
-            self.watcher.see_call(call, self.counters.savings, self.counters.tables[self._shapes])
         call.memory.rest()
         self.counters.call_done(self._shapes, sum(m.state_bytes for m in self._memories.values()))
         self._check_finite(output, call)

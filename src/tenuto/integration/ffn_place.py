@@ -144,25 +144,7 @@ class FFNPlace:
         savings.update(dict.fromkeys(self._layers.down.modules(), (down_saved, 0.0)))
         self._engine.counters.reduced(savings)
         self._engine.counters.extra(output.numel())
-        self._show(values.shape[0])
         return output
-
-    def _show(self, batch: int) -> None:
-        """Let a watcher see the marks of all rows; rows that are not computed have none."""
-        call, watcher = self._engine.call, self._engine.watcher
-        if watcher is None or call is None:
-            return
-        reused, gathered = call.memory.reused[self._key], call.gathered.get(self._key)
-
-        def make() -> Tensor:
-            marks: Tensor = self._execute.mask(reused.marks, reused.partial.shape[1])
-            if gathered is None:
-                return marks
-            is_computed = marks.new_zeros(batch * gathered.num_rows)
-            is_computed[gathered.flat] = True
-            return marks & is_computed.view(batch, -1, 1)
-
-        watcher.see_hidden(call.moment, self._key[0], make)
 
     def _observe(self, iteration: _Sparse) -> None:
         """Tell which hidden values were computed, of which rows."""

@@ -11,7 +11,6 @@ from torch import nn
 from tenuto.integration.engine import Engine
 from tenuto.integration.observer import UNOBSERVED, Observer
 from tenuto.integration.stats import Stats
-from tenuto.integration.watcher import Watcher
 
 _ENGINES: "WeakKeyDictionary[nn.Module, ref[Engine]]" = WeakKeyDictionary()
 """Engines know their models: a strong reference would keep both for ever."""
@@ -23,8 +22,8 @@ def is_accelerated(model: nn.Module) -> bool:
 
 
 @contextmanager
-def watching(model: nn.Module, watcher: Watcher) -> Iterator[None]:
-    """Tell a watcher what an accelerated transformer leaves out, inside a with block.
+def observing(model: nn.Module, observer: Observer) -> Iterator[None]:
+    """Tell an observer what an accelerated transformer leaves out, inside a with block.
 
     Raises:
         ValueError: The transformer is not accelerated.
@@ -32,11 +31,11 @@ def watching(model: nn.Module, watcher: Watcher) -> Iterator[None]:
     engine = _ENGINES[model]() if model in _ENGINES else None
     if engine is None:
         raise ValueError(f"`model` must be accelerated, got {type(model).__name__} as it is")
-    engine.watcher = watcher
+    engine.counters.observer = observer
     try:
         yield
     finally:
-        engine.watcher = None
+        engine.counters.observer = UNOBSERVED
 
 
 @dataclass(frozen=True, slots=True)

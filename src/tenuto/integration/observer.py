@@ -1,10 +1,11 @@
 """What places tell of each call beyond counts: which rows, values and scores they left out.
 
-A recorder of traces implements `Observer`. Where nobody listens, `UNOBSERVED` does, and nothing is
-computed for it: everything passed on is at hand anyway, or a function.
+A recorder of traces and the maps of a report implement `Observer`. Where nobody listens,
+`UNOBSERVED` does, and nothing is computed for it: everything passed on is at hand anyway, or a
+function.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +20,9 @@ from tenuto.integration.macs import MacTable
 from tenuto.integration.memory import Key
 from tenuto.integration.reused_hidden import GatheredRows
 from tenuto.integration.steps import Moment
+
+Saving = tuple[nn.Module, float, float]
+"""A module, and the shares of its own multiply-accumulates and of its attention core not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,8 @@ class Observer(Protocol):
     def call_begins(self, moment: Moment, inputs: Mapping[str, Any]) -> None:
         """Take note of the call that the following is about, and of its arguments by name."""
 
-    def call_ends(self, table: MacTable) -> None:
-        """Take what the same call costs densely; it came to its end."""
+    def call_ends(self, table: MacTable, savings: Sequence[Saving]) -> None:
+        """Take what the same call costs densely, and what was saved of it; it came to its end."""
 
     def call_lost(self) -> None:
         """Forget the call: it did not come to its end."""
@@ -129,8 +133,8 @@ class Observer(Protocol):
     def matched(self, matching: Matching) -> None:
         """Note a matching."""
 
-    def restored(self, key: Key, num_rows: int, channels: int) -> None:
-        """Note rows that took values from partners."""
+    def restored(self, key: Key, plan: MatchPlan, grid: Grid, channels: int) -> None:
+        """Note the reduced tokens of a plan, on their grid: they took values from partners."""
 
     def forecast(self, key: Key, outputs: tuple[Tensor, ...], num_outputs: int) -> None:
         """Note outputs that were forecast from so many stored ones."""

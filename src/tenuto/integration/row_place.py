@@ -133,7 +133,8 @@ def restore(
 def _restored(engine: Engine, key: Key, rows: PlanRows, kept: Tensor) -> Tensor:
     """Return the image rows, and count what that takes."""
     plan, gain = rows.plan, engine.reduction.gain
-    engine.counters.observer.restored(key, plan.src.numel(), kept.shape[-1])
+    assert engine.call is not None
+    engine.counters.observer.restored(key, plan, engine.call.grid_of(key[0]), kept.shape[-1])
     if plan.soft is not None:
         engine.counters.extra(plan.soft.macs(kept.shape[-1]))
         return plan.soft.unmerge(kept)

@@ -3,7 +3,7 @@
 Masks are reduced to counts where they are told of; a call is written when it came to its end.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from tenuto.algorithms.datm import Datm, loss_codes, window_of
 from tenuto.algorithms.eager_prediction import AttentionPlan
-from tenuto.integration.family import ModelFamily
+from tenuto.algorithms.match_plan import MatchPlan
+from tenuto.integration.family import Grid, ModelFamily
 from tenuto.integration.feed_forward import FeedForwardLayers
 from tenuto.integration.live_tiles import LiveTiles, Mask, dense_tiles, mask_tiles
 from tenuto.integration.macs import MacTable
 from tenuto.integration.memory import Key
-from tenuto.integration.observer import KeptRows, Matching, Observer, ScoreLimits
+from tenuto.integration.observer import KeptRows, Matching, Observer, Saving, ScoreLimits
 from tenuto.integration.reused_hidden import GatheredRows
 from tenuto.integration.steps import Moment
 from tenuto.integration.trace_call import CallEffects, write_call
@@ -59,8 +60,9 @@ class TraceRecorder(Observer):
         self._effects = CallEffects()
         self._operands.clear()
 
-    def call_ends(self, table: MacTable) -> None:
-        """Write every operation of the call."""
+    def call_ends(self, table: MacTable, savings: Sequence[Saving]) -> None:
+        """Write every operation of the call; what was saved was told where it was saved."""
+        del savings
         if table is not self._table:
             self._table, self._slots = table, layout_of(self._model, self._family)
         write_call(self._sink, self._slots, table, self._effects, (self._step, self._first_block))
@@ -151,9 +153,10 @@ class TraceRecorder(Observer):
         )  # fmt: skip
         offer_matching(self._sink.samples, matching, self._step)
 
-    def restored(self, key: Key, num_rows: int, channels: int) -> None:
+    def restored(self, key: Key, plan: MatchPlan, grid: Grid, channels: int) -> None:
         """From partners."""
-        self._note(key, Part.RESTORE, (num_rows, 0, channels))
+        del grid
+        self._note(key, Part.RESTORE, (plan.src.numel(), 0, channels))
 
     def forecast(self, key: Key, outputs: tuple[Tensor, ...], num_outputs: int) -> None:
         """From stored outputs."""

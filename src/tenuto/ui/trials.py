@@ -16,7 +16,7 @@ from tenuto.evaluation.quality import fidelity
 from tenuto.evaluation.rows import result_row
 from tenuto.evaluation.skipped import SkippedWork
 from tenuto.evaluation.timing import Timing, TimingReport
-from tenuto.integration.handle import is_accelerated, watching
+from tenuto.integration.handle import is_accelerated, observing
 from tenuto.integration.stats import Stats
 from tenuto.ui.interruption import interruptible
 
@@ -134,7 +134,7 @@ class Bench:
                 made.prepare(self._workload(question.steps, question.seed))
         with made.applied(self.workload.pipe) as stats_of:
             work = SkippedWork(model, num_steps) if is_accelerated(model) else None
-            seen = nullcontext() if work is None else watching(model, work)
+            seen = nullcontext() if work is None else observing(model, work)
             with seen:
                 sample, seconds = self._run(made.spec, question, num_steps, cancel, progress)
             stats = stats_of()
