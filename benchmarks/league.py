@@ -67,10 +67,15 @@ VIDEO_ONLY = ("fbc", "magcache", "pab")
 SPEEDS = ("1.3x", "1.5x", "2x", "3x")
 
 
-def specs_of(model: str, is_full: bool) -> tuple[str, ...]:
-    """Return every row of a model's table. diffusers has its caches for the video model's class."""
-    ours = tuple(f"dito:schedule={model}-unipc40-{s},predict=fitted" for s in SPEEDS)
-    rivals = (*CONTROLS, *TOKEN_REDUCTION, *CACHE_STYLES, *CACHES, *(MORE if is_full else ()))
+def specs_of(model: str, chosen: argparse.Namespace) -> tuple[str, ...]:
+    """Return every row of a model's table.
+
+    diffusers has its caches for the video model's class. What was searched is for one scheduler.
+    """
+    is_searched = chosen.scheduler in (None, "unipc")
+    ours = tuple(f"composed:{model}-unipc40-composed-{s}" for s in SPEEDS if is_searched)
+    more = MORE if chosen.full else ()
+    rivals = (*CONTROLS, *TOKEN_REDUCTION, *CACHE_STYLES, *CACHES, *more)
     if model != "emoji-video":
         rivals = tuple(s for s in rivals if s.partition(":")[0] not in VIDEO_ONLY)
     return (*rivals, "dito", "orbis", *ours)
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["emoji-video", "emoji-image"])
     parser.add_argument("--prompts", type=int, default=32)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--scheduler", help="unipc, dpm2m or euler; the model's own is unipc")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster instead of the workers")
     parser.add_argument("--threads", type=int, default=2, help="of torch, while timing")
@@ -108,7 +114,7 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     results = {}
     for model in chosen.models:
-        specs = tuple(chosen.technique or (QUICK if chosen.quick else specs_of(model, chosen.full)))
+        specs = tuple(chosen.technique or (QUICK if chosen.quick else specs_of(model, chosen)))
         results[model] = _league_of(model, specs, chosen)
     write_parquet(results, chosen.out)
     text = "\n\n".join(_tables(model, result) for model, result in results.items())
@@ -118,7 +124,7 @@ def main() -> None:
 
 def _league_of(model: str, specs: tuple[str, ...], chosen: argparse.Namespace) -> dict:
     """Measure one model's rows in worker processes or on a cluster, then time them alone."""
-    job = (model, chosen.prompts, chosen.steps, chosen.out / model)
+    job = (model, chosen.prompts, (chosen.steps, chosen.scheduler), chosen.out / model)
     if chosen.ray is None:
         _measure_here(job, specs, chosen.workers)
     else:
@@ -141,9 +147,9 @@ def _measure_here(job: tuple, specs: tuple[str, ...], num_workers: int) -> None:
 
 
 def _plan(job: tuple, specs: tuple[str, ...]) -> Plan:
-    model, num_prompts, num_steps, folder = job
+    model, num_prompts, (num_steps, scheduler), folder = job
     return Plan(
-        workload=load_workload(model, num_steps=num_steps),
+        workload=load_workload(model, num_steps=num_steps, scheduler=scheduler),
         contenders=tuple(contender(spec) for spec in specs),
         prompts=prompts_for(model, "held-out", num_prompts, None),
         folder=folder,

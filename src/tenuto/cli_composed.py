@@ -1,6 +1,7 @@
 """`tenuto calibrate --method composed`: the front, a file for each target, and a picture."""
 
 import argparse
+import sys
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -55,7 +56,9 @@ def run_composed(chosen: argparse.Namespace) -> int:
         save_winner(measuring, workload, result, winner, out)
         print(f"wrote {out}")
     print(f"wrote {_draw(result, chosen.out.with_suffix('.png'))}")
-    return 0
+    for sentence in result.refused:
+        print(f"tenuto calibrate: {sentence}", file=sys.stderr)
+    return 1 if result.refused else 0
 
 
 def _draw(result: "Result", path: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from math import inf
+from statistics import fmean, median
 
 from tenuto.evaluation.fronts import pareto
 from tenuto.evaluation.search.additive import Measured
@@ -13,7 +14,7 @@ Time = Callable[[Sequence[Measured]], list[float]]
 NUM_TIMED = 3
 """Settings that are timed at once."""
 
-_NUM_TRIES = 3
+_NUM_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +74,52 @@ def front_of(measured: Sequence[Measured]) -> list[Measured]:
     return [found[point] for point in pareto(points)]
 
 
-def choose(compose: Compose, target: Target, time: Time | None) -> Measured:
+class Lags:
+    """Which share of the operations' saving is saved in time, for each set of kinds; learned.
+
+    Predicted steps save nearly all of it, computed parts of steps less. A median over everything
+    timed: single timings scatter.
+    """
+
+    def __init__(self) -> None:
+        """Take operations at their word."""
+        self._shares: dict[frozenset[str], list[float]] = {}
+
+    def learn(self, one: Measured, speedup: float) -> None:
+        """Take a measured speed-up in time."""
+        if one.speed > 1:
+            share = (1 - 1 / speedup) / (1 - 1 / one.speed)
+            self._shares.setdefault(one.setting.kinds, []).append(share)
+
+    def time_speed(self, one: Measured) -> float:
+        """Return the speed-up in time that a setting's operations foretell."""
+        share = median(self._shares.get(one.setting.kinds, [1.0]))
+        return 1 / (1 - share * (1 - 1 / one.speed))
+
+    def operations_for(self, speed: float) -> float:
+        """Return the least speed-up in operations from which any kinds reach one in time."""
+        share = max((median(shares) for shares in self._shares.values()), default=1.0)
+        saved = 1 - 1 / speed
+        return 1 / (1 - saved / share) if share > saved else inf
+
+
+def choose(compose: Compose, target: Target, time: Time | None, lags: Lags) -> Measured:
     """Return the setting of a target.
 
     Args:
         compose: Gives settings to choose from.
         target: What is wanted.
         time: Measures speed-ups in time; None lets operations decide.
+        lags: What earlier timings told; learns from those of this target.
+
+    Returns:
+        The best that meets the target. In time: where the tries ran out, the fastest timed.
 
     Raises:
-        ValueError: No setting meets the target.
+        ValueError: No setting meets the target by its operations, or can be foretold to in time.
     """
     if time is not None and target.speed is not None:
-        return _fast_enough(compose, target.speed, time)
+        return _fast_enough(compose, target.speed, time, lags)
     measured = compose(target)
     ranked = best_of(measured, target)[:NUM_TIMED]
     if not ranked:
@@ -95,31 +129,37 @@ def choose(compose: Compose, target: Target, time: Time | None) -> Measured:
     return max(zip(time(ranked), ranked, strict=True), key=lambda pair: pair[0])[1]
 
 
-def _fast_enough(compose: Compose, speed: float, time: Time) -> Measured:
-    """Return the best setting that is as fast as wanted in time.
-
-    Operations foretell who may be. Where time lags behind them, that many more are asked for.
+def _fast_enough(compose: Compose, speed: float, time: Time, lags: Lags) -> Measured:
+    """Return the best setting that is as fast as wanted in time, or the fastest after all tries.
 
     Raises:
-        ValueError: None is.
+        ValueError: None can be expected to be.
     """
-    goal, fastest = speed, 0.0
+    timed: list[tuple[float, Measured]] = []
     for _ in range(_NUM_TRIES):
-        target = Target(speed=goal)
-        measured = compose(target)
-        some = best_of(measured, target)[:NUM_TIMED]
-        if not some and fastest == 0:
-            raise ValueError(_unreached(measured, target))
+        goal = max(speed, lags.operations_for(speed))
+        measured = compose(Target(speed=goal)) if goal < inf else ()
+        slow = {one.setting for _, one in timed}
+        able = [one for one in measured if lags.time_speed(one) >= speed]
+        some = sorted((one for one in able if one.setting not in slow), key=lambda one: one.error)
         if not some:
-            break
+            fastest = max((speedup for speedup, _ in timed), default=0.0)
+            raise ValueError(_too_slow(measured, speed, fastest))
+        some = some[:NUM_TIMED]
         found = time(some)
+        for one, speedup in zip(some, found, strict=True):
+            lags.learn(one, speedup)
         for one, speedup in zip(some, found, strict=True):
             if speedup >= speed:
                 return one
-        fastest = max(fastest, *found)
-        lag = max(speedup / one.speed for one, speedup in zip(some, found, strict=True))
-        goal = max(speed / lag, 1.001 * goal)
-    raise ValueError(
+        timed += zip(found, some, strict=True)
+    return max(timed, key=lambda pair: pair[0])[1]
+
+
+def _too_slow(measured: Sequence[Measured], speed: float, fastest: float) -> str:
+    if fastest == 0:
+        return _unreached(measured, Target(speed=speed))
+    return (
         f"`--target-speed` must be a speed-up in time that a setting reaches, at most "
         f"{fastest:.2f}x of those timed, got {speed!r}; --price macs counts operations instead"
     )

@@ -8,7 +8,7 @@ from typing import Any
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.machine import versions
 from tenuto.evaluation.search.additive import Measured
-from tenuto.evaluation.search.choose import Target, choose, front_of
+from tenuto.evaluation.search.choose import Lags, Target, choose, front_of
 from tenuto.evaluation.search.compose import Composer
 from tenuto.evaluation.search.levels import Price
 from tenuto.evaluation.search.measuring import Measuring
@@ -62,11 +62,13 @@ class Result:
 
     Attributes:
         measured: Everything measured on the prompts of the search, single techniques first.
-        winners: One a target, in their order.
+        winners: One a target that is reached, in their order.
+        refused: A sentence for each other target.
     """
 
     measured: list[Measured]
     winners: list[Winner]
+    refused: list[str]
 
     @property
     def front(self) -> list[Measured]:
@@ -82,14 +84,21 @@ def search(measuring: Measuring, budget: Budget) -> Result:
         budget: What is wanted.
 
     Raises:
-        ValueError: A target is not reached.
+        ValueError: No target is reached.
 
     Source: ours.
     """
     parts = measure_parts(measuring, budget.price)
     composer = Composer(measuring, parts, budget.num_proposed)
-    winners = [_winner(measuring, budget, composer, target) for target in budget.targets]
-    return Result(measured=composer.measured, winners=winners)
+    lags, winners, refused = Lags(), [], []
+    for target in budget.targets:
+        try:
+            winners.append(_winner(measuring, budget, (composer, lags), target))
+        except ValueError as error:  # of one target; the others' hours are not lost for it
+            refused.append(str(error))
+    if not winners:
+        raise ValueError(refused[0])
+    return Result(measured=composer.measured, winners=winners, refused=refused)
 
 
 def save_winner(
@@ -117,7 +126,7 @@ def in_words(result: Result) -> str:
     lines = [f"front of {len(result.measured)} settings, by operations:"]
     lines += [_line(one) for one in result.front]
     for winner in result.winners:
-        took = "" if winner.time_speedup is None else f"; {winner.time_speedup:.2f}x in time"
+        took = "" if winner.time_speedup is None else f"; {_in_time(winner)}"
         short = _shortfall(winner)
         lines += [
             f"{winner.target}: chosen{took}",
@@ -130,9 +139,12 @@ def in_words(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _winner(measuring: Measuring, budget: Budget, composer: Composer, target: Target) -> Winner:
+def _winner(
+    measuring: Measuring, budget: Budget, known: tuple[Composer, Lags], target: Target
+) -> Winner:
+    composer, lags = known
     time = measuring.time if budget.price == "time" else None
-    chosen = choose(composer.compose, target, time)
+    chosen = choose(composer.compose, target, time, lags)
     (checked,) = measuring.settings([chosen.setting], measuring.checked)
     return Winner(
         target=target,
@@ -140,6 +152,14 @@ def _winner(measuring: Measuring, budget: Budget, composer: Composer, target: Ta
         checked=checked,
         time_speedup=None if time is None else time([chosen])[0],
     )
+
+
+def _in_time(winner: Winner) -> str:
+    """Say how fast a winner was, and by how much it misses its target, if it does."""
+    found, wanted = winner.time_speedup, winner.target.speed
+    assert found is not None
+    short = f", {wanted - found:.3f} short" if wanted is not None and found < wanted else ""
+    return f"{found:.2f}x in time{short}"
 
 
 def _line(one: Measured) -> str:
