@@ -14,8 +14,8 @@ SPEC = (
     "ffn-reuse:sparsity=0.5,granularity=column | eager:keep_ratio=0.5 | several of these joined by "
     "+, e.g. dito+ffn-reuse:sparsity=0.5 | composed:fast.safetensors | dito-paper | orbis-paper | "
     "tomesd:ratio=0.5 | tofu | sito | toma | asymrnr | toca-style | duca-style | resca-style | "
-    "clusca-style | fewer-steps:30 | taylorseer:interval=2,scope=blocks | fbc:threshold=0.1 | "
-    "magcache | pab | cache-dit | off"
+    "clusca-style | fewer-steps:30 | fewer-steps:30+dito | taylorseer:interval=2,scope=blocks | "
+    "fbc:threshold=0.1 | magcache | pab | cache-dit | off"
 )
 
 

@@ -11,6 +11,7 @@ from tenuto.errors import CalibrationError, ResultError
 from tenuto.evaluation.compare import compare
 from tenuto.evaluation.contenders import contender
 from tenuto.evaluation.generation import load_workload
+from tenuto.evaluation.quality import fidelity
 from tenuto.evaluation.samples import Plan
 from tenuto.integration.calibration import load_calibration
 
@@ -40,6 +41,20 @@ def test_rows_hold_what_the_contract_fixes(workload, tmp_path):
     assert off["shows_the_same"] == 1.0
     assert off["caption_accuracy"] == result["reference"]["caption_accuracy"]
     assert json.loads((tmp_path / "compare.json").read_text()) == json.loads(json.dumps(result))
+
+
+def test_operations_of_techniques_on_fewer_steps_are_held_against_all_steps(workload, tmp_path):
+    dito = "dito:warmup=1,interval=2"
+    result = compare(plan(workload, tmp_path, "fewer-steps:3", f"fewer-steps:3+{dito}"))
+
+    fewer, joined = result["rows"]
+    with tenuto.accelerate(workload.pipe, tenuto.DiTo(warmup=1, interval=2)) as handle:
+        sample = workload.generate(CAPTIONS[0], 0, 3)
+        ratio = handle.stats().macs_ratio
+    assert joined["macs_ratio"] == pytest.approx(5 / 3 * ratio) and ratio > 1.1
+    assert joined["macs_ratio"] > fewer["macs_ratio"]
+    reference = workload.generate(CAPTIONS[0], 0)
+    assert joined["psnr_per_prompt"][0] == pytest.approx(fidelity(sample, reference).psnr_db)
 
 
 def test_an_interrupted_comparison_goes_on_where_it_stopped(workload, tmp_path):

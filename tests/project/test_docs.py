@@ -74,14 +74,14 @@ def test_a_result_folder_is_as_the_document_says(tmp_path: Path) -> None:
 
 def test_the_keys_of_a_row_are_those_of_the_document() -> None:
     from tenuto.evaluation.contenders import contender
-    from tenuto.evaluation.rows import result_row
+    from tenuto.evaluation.rows import Untouched, result_row
 
     counts = ("macs_dense", "macs_done", "matching_macs", "matching_s", "state_bytes_peak")
     measures = ("psnr_db", "ssim", "ms_ssim", "flip", "temporal_psnr_db")
     stats = {**dict.fromkeys(counts, 1), "dense_reasons": {}}
     sample = {**dict.fromkeys(measures, 0.5), "stats": stats, "macs": None, "reading": None}
 
-    row = result_row(contender("dito"), [sample], None, None, 1, [None])
+    row = result_row(contender("dito"), [sample], None, None, Untouched(1, 1), [None])
 
     assert keys_under("**rows**") == set(row)
 

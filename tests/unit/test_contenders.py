@@ -33,6 +33,7 @@ from tenuto.evaluation.contenders import contender
         ("ffn-reuse:sparsity=0.9,interval=3,granularity=column", "tenuto"),
         ("dito:ratio=0.5,scope=attn+ffn+ffn-reuse:sparsity=0.9", "tenuto"),
         ("dito-paper+ffn-reuse", "tenuto"),
+        ("fewer-steps:20+dito:interval=2", "tenuto"),
     ],
 )
 def test_a_spec_becomes_a_contender_of_its_kind(spec, kind):
@@ -47,6 +48,13 @@ def test_settings_of_a_spec_reach_the_technique():
     assert (params["ratio"], params["interval"]) == (0.5, 3)
     assert params["scope"] == ("self", "ffn")
     assert params["window"] == (2, 2, 2)
+
+
+def test_techniques_joined_to_fewer_steps_work_on_so_many():
+    made = contender("fewer-steps:20+dito:interval=3")
+
+    assert made.num_steps == 20
+    assert [technique.interval for technique in made.techniques] == [3]
 
 
 def test_a_style_keeps_its_own_settings_beside_those_that_are_given():
@@ -84,7 +92,12 @@ def test_a_slug_is_a_file_name():
             ValueError,
             "`ffn-reuse.granularity` must be 'element' or 'column' or 'tile', got 'row'",
         ),
-        ("dito+fbc", ValueError, r"`\+` must join techniques of tenuto, got 'fbc' in 'dito\+fbc'"),
+        (
+            "dito+fbc",
+            ValueError,
+            r"`\+` must join techniques of tenuto, and fewer-steps once, got 'fbc' in 'dito\+fbc'",
+        ),
+        ("fewer-steps:9+dito+fewer-steps:8", ValueError, "once, got 'fewer-steps:8'"),
         ("dito+tomesd", ValueError, r"got \['DiTo', 'ToMeSD'\]"),
         ("dito+nope:a=1", ValueError, "got 'nope'"),
         ("fewer-steps:0", ValueError, "`steps` must be at least 1"),

@@ -19,7 +19,7 @@ from tenuto.evaluation.machine import this_machine, versions
 from tenuto.evaluation.maps import block_maps
 from tenuto.evaluation.measuring import draw_and_measure
 from tenuto.evaluation.reading import reading_of, readings_row
-from tenuto.evaluation.rows import result_row
+from tenuto.evaluation.rows import Untouched, result_row
 from tenuto.evaluation.samples import Plan, Progress, Samples, keep_clip, references_of
 from tenuto.evaluation.skipped_files import read_skipped, record_only_mapped, watched
 from tenuto.evaluation.timing import TimingReport, time_interleaved
@@ -50,12 +50,12 @@ def compare(
         for reference, prompt in zip(references, plan.prompts, strict=True)
     ]
     timing = _time(plan, progress) if plan.num_timed_runs else None
-    dense_macs = _dense_macs(plan.workload, plan.prompts[0])
+    untouched = Untouched(plan.workload.num_steps, _dense_macs(plan.workload, plan.prompts[0]))
     repeated = plan.workload.generate(plan.prompts[0], 0)
     progress("repeated")
     rows = [
         result_row(
-            c, samples.of(c), None if timing is None else timing[c.spec], timing, dense_macs, shown
+            c, samples.of(c), None if timing is None else timing[c.spec], timing, untouched, shown
         )
         for c in plan.contenders
     ]
@@ -67,7 +67,7 @@ def compare(
         "versions": versions(),
         "model": plan.workload.model,
         "reference": {
-            **_reference_facts(plan, timing, dense_macs),
+            **_reference_facts(plan, timing, untouched.macs),
             "repeat_identical": torch.equal(repeated, references[0]),
             "caption_accuracy": readings_row(shown, shown)["caption_accuracy"],
         },

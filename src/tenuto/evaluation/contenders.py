@@ -6,7 +6,7 @@ A contender is put on a pipeline for as long as its context lasts and leaves not
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -81,9 +81,11 @@ class _Nothing:
 def contender(spec: str) -> Contender:
     """Make a contender from its one-line spec; techniques of ours are joined by ``+``.
 
+    Fewer steps may be joined once: the techniques then work on a run of so many steps.
+
     >>> contender("dito:ratio=0.5,interval=3").kind
     'tenuto'
-    >>> contender("fewer-steps:20").num_steps
+    >>> contender("fewer-steps:20+dito").num_steps
     20
 
     Raises:
@@ -92,11 +94,16 @@ def contender(spec: str) -> Contender:
     parts = [_single(part) for part in split_specs(spec, tuple(_MAKERS))]
     if len(parts) == 1:
         return parts[0]
+    fewer = [part for part in parts if part.num_steps is not None]
     for part in parts:
-        if not part.techniques:
-            raise ValueError(f"`+` must join techniques of tenuto, got {part.spec!r} in {spec!r}")
+        if not part.techniques and part not in fewer[:1]:
+            raise ValueError(
+                f"`+` must join techniques of tenuto, and fewer-steps once, got {part.spec!r} in "
+                f"{spec!r}"
+            )
     params = {part.spec.partition(":")[0]: part.params for part in parts}
-    return _ours(spec, tuple(t for part in parts for t in part.techniques), params, "tenuto")
+    joined = _ours(spec, tuple(t for part in parts for t in part.techniques), params, "tenuto")
+    return replace(joined, num_steps=fewer[0].num_steps) if fewer else joined
 
 
 def _single(spec: str) -> Contender:

@@ -29,6 +29,8 @@ def check_recording(specs: Sequence[str], folder: Path) -> tuple[Technique | Com
         found = contender(spec)
         if not found.techniques and found.kind != "off":
             raise ValueError(f"`--technique` must be one that tenuto runs itself, got {spec!r}")
+        if found.num_steps is not None:
+            raise ValueError(f"`--technique` must leave the steps to --steps, got {spec!r}")
         techniques += found.techniques
     return tuple(techniques)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from tenuto.evaluation.contenders import Contender
 from tenuto.evaluation.quality import PSNR_CEILING_DB
@@ -13,12 +13,19 @@ from tenuto.evaluation.timing import Timing, TimingReport
 Sample = dict[str, Any]
 
 
+class Untouched(NamedTuple):
+    """One untouched sample: denoising steps, and multiply-accumulates."""
+
+    steps: int
+    macs: int
+
+
 def result_row(
     contender: Contender,
     samples: Sequence[Sample],
     timing: Timing | None,
     report: TimingReport | None,
-    dense_macs: int,
+    untouched: Untouched,
     shown: Sequence[Reading | None],
 ) -> dict[str, Any]:
     """Return the row of one contender; its keys are fixed in docs/results.md.
@@ -28,7 +35,7 @@ def result_row(
         samples: One a prompt, as `tenuto.evaluation.compare` writes them.
         timing: Of the contender, None where nothing was timed.
         report: With the untouched pipeline's timing first, None likewise.
-        dense_macs: Multiply-accumulates of one untouched sample.
+        untouched: What an untouched sample takes.
         shown: What is read back from each untouched sample.
     """
     psnr = [sample["psnr_db"] for sample in samples]
@@ -52,7 +59,7 @@ def result_row(
         "temporal_psnr_db": _mean([s["temporal_psnr_db"] for s in samples]),
         **readings_row([s["reading"] for s in samples], shown),
         **_times(timing, report),
-        **_work(samples, dense_macs),
+        **_work(samples, untouched, contender.num_steps or untouched.steps),
         "measured": True,
     }
 
@@ -82,22 +89,23 @@ def _times(timing: Timing | None, report: TimingReport | None) -> dict[str, Any]
     }
 
 
-def _work(samples: Sequence[Sample], dense_macs: int) -> dict[str, Any]:
+def _work(samples: Sequence[Sample], untouched: Untouched, num_steps: int) -> dict[str, Any]:
     """Operations, matching, memory and what ran dense.
 
-    Counts of our handle run on from sample to sample: the last one has them all.
+    Counts of our handle run on from sample to sample: the last one has them all. Its dense count is
+    of as many steps as it ran.
     """
     last = samples[-1]["stats"] if samples else None
     if last is None:
         done = _mean([s["macs"] for s in samples])
         return {
-            "macs_ratio": dense_macs / done if done else None,
+            "macs_ratio": untouched.macs / done if done else None,
             "matching_share": None,
             "state_bytes_peak": None,
             "dense_reasons": {},
         }
     return {
-        "macs_ratio": last["macs_dense"] / last["macs_done"],
+        "macs_ratio": last["macs_dense"] / last["macs_done"] * untouched.steps / num_steps,
         "matching_share": last["matching_macs"] / last["macs_done"],
         "matching_s": last["matching_s"],
         "state_bytes_peak": last["state_bytes_peak"],

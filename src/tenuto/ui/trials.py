@@ -13,7 +13,7 @@ from tenuto.errors import UnsupportedModelError
 from tenuto.evaluation.contenders import Contender, contender
 from tenuto.evaluation.generation import Workload
 from tenuto.evaluation.quality import fidelity
-from tenuto.evaluation.rows import result_row
+from tenuto.evaluation.rows import Untouched, result_row
 from tenuto.evaluation.skipped import SkippedWork
 from tenuto.evaluation.timing import Timing, TimingReport
 from tenuto.integration.handle import is_accelerated, observing
@@ -186,7 +186,8 @@ def _row(
         timings=(Timing(name="untouched", runs_s=(reference.seconds,)), timing),
         was_interrupted=False,
     )
-    return result_row(made, [measured], timing, report, 0, [None])
+    untouched = Untouched(steps=reference.question[1], macs=0)
+    return result_row(made, [measured], timing, report, untouched, [None])
 
 
 def _is_in(value: object, least: int, most: int) -> bool:
