@@ -29,15 +29,10 @@ from tenuto.evaluation.table import result_table
 from tenuto.report import write_report
 
 CONTROLS = ("off", "fewer-steps:31", "fewer-steps:20", "fewer-steps:13")
-TOKEN_REDUCTION = (  # each at its published setting
-    "tomesd",
-    "tofu",
-    "sito",
-    "toma",
-    "asymrnr",
-    "dito-paper",
-    "orbis-paper",
-)
+TOKEN_REDUCTION = {  # each at its published setting, where it was published for that medium
+    "emoji-video": ("tomesd", "asymrnr", "dito-paper", "orbis-paper"),
+    "emoji-image": ("tomesd", "tofu", "sito", "toma", "dito-paper"),
+}
 CACHE_STYLES = ("toca-style",)
 CACHES = (  # each at its own default, or at settings around our speeds
     "taylorseer:interval=2,scope=blocks",
@@ -51,6 +46,11 @@ CACHES = (  # each at its own default, or at settings around our speeds
     "cache-dit:threshold=0.2",
 )
 MORE = (  # with --full; the hour is for the rows above
+    "tofu",
+    "sito",
+    "toma",
+    "asymrnr",
+    "orbis-paper",
     "fewer-steps:26",
     "tomesd:ratio=0.5,scope=attn+ffn",
     "duca-style",
@@ -65,6 +65,9 @@ MORE = (  # with --full; the hour is for the rows above
 )
 VIDEO_ONLY = ("fbc", "magcache", "pab")
 SPEEDS = ("1.3x", "1.5x", "2x", "3x")
+JOINED = {  # forecasts on fewer steps
+    "emoji-image": ("fewer-steps:20+dito:schedule=emoji-image-unipc20-1.5x,predict=fitted",),
+}
 
 
 def specs_of(model: str, chosen: argparse.Namespace) -> tuple[str, ...]:
@@ -73,9 +76,11 @@ def specs_of(model: str, chosen: argparse.Namespace) -> tuple[str, ...]:
     diffusers has its caches for the video model's class. What was searched is for one scheduler.
     """
     is_searched = chosen.scheduler in (None, "unipc")
-    ours = tuple(f"composed:{model}-unipc40-composed-{s}" for s in SPEEDS if is_searched)
-    more = MORE if chosen.full else ()
-    rivals = (*CONTROLS, *TOKEN_REDUCTION, *CACHE_STYLES, *CACHES, *more)
+    ours = tuple(f"composed:{model}-unipc40-composed-{speed}" for speed in SPEEDS)
+    ours = (*ours, *JOINED.get(model, ())) if is_searched else ()
+    reduction = TOKEN_REDUCTION.get(model, ("tomesd",))
+    rivals = (*CONTROLS, *reduction, *CACHE_STYLES, *CACHES, *(MORE if chosen.full else ()))
+    rivals = tuple(dict.fromkeys(rivals))
     if model != "emoji-video":
         rivals = tuple(s for s in rivals if s.partition(":")[0] not in VIDEO_ONLY)
     return (*rivals, "dito", "orbis", *ours)
