@@ -16,7 +16,10 @@ from tenuto.rtl.packing import pack
 
 
 def case_from(size: Size, frames: Sequence[NDArray[np.int8]]) -> Case:
-    """Return frames of (tokens, channels) each, whose windows are consecutive tokens."""
+    """Return frames of (tokens, channels) each, whose windows are consecutive tokens.
+
+    A vector is a similarity of the first pass.
+    """
     width = size.array.tokens
     channels, outputs, destinations = [], [], []
     for tokens in frames:
@@ -33,6 +36,7 @@ def case_from(size: Size, frames: Sequence[NDArray[np.int8]]) -> Case:
         unit=lambda: Datm(size),
         inputs=pack([(np.concatenate(channels), 8)]),
         outputs=np.concatenate(outputs),
+        vectors=len(frames) * size.num_tokens * width,
         cycles=size.cycles(destinations),
     )
 
