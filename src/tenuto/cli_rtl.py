@@ -10,8 +10,6 @@ from pathlib import Path
 
 from tenuto.errors import MissingExtraError
 
-_STALL_SEED = 2026
-
 
 def add_rtl(parser: argparse.ArgumentParser) -> None:
     """Declare `tenuto rtl` and what it can do."""
@@ -82,63 +80,18 @@ def _emit(chosen: argparse.Namespace) -> int:
 
 
 def _verify(chosen: argparse.Namespace) -> int:
-    import numpy as np
-
-    from tenuto.rtl.bench import random_stalls, run_simulated
     from tenuto.rtl.cases import ALL
-    from tenuto.rtl.ladder import check
+    from tenuto.rtl.verification import replayed, verified_large, verified_small
 
+    names = _wanted(chosen, list(ALL))
     if chosen.replay is not None:
-        return _replay(chosen.replay)
-    if chosen.large:
-        _build(_wanted(chosen, list(ALL)))
-    simulator = "verilator" if chosen.large else "amaranth"
-    for name in _wanted(chosen, list(ALL)):
-        make = ALL[name].large if chosen.large else ALL[name].small
-        case = make(np.random.default_rng(chosen.seed))
-        start = time.perf_counter()
-        run = check(case, simulator)
-        stalled = check(case, simulator, random_stalls(_STALL_SEED))
-        print(
-            f"{name:12} {len(case.inputs):9,} in, {len(case.outputs):9,} out, golden to the bit; "
-            f"{run.cycles:9,} cycles as the formula says, {stalled.cycles:9,} with stalls; "
-            f"{simulator}, {time.perf_counter() - start:.1f} s"
-        )
-        if chosen.vcd is not None and not chosen.large:
-            chosen.vcd.mkdir(parents=True, exist_ok=True)
-            vcd = chosen.vcd / f"{name}.vcd"
-            run_simulated(case.unit(), case.inputs, len(case.outputs), vcd=vcd)
-    return 0
-
-
-def _build(names: list[str]) -> None:
-    """Build units for their large cases, side by side: most of the time is one compiler's."""
-    import numpy as np
-
-    from tenuto.rtl.cases import ALL
-    from tenuto.rtl.verilated import build
-
-    def built(name: str) -> None:
-        build(ALL[name].large(np.random.default_rng(0)).unit())
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(built, names))
-
-
-def _replay(folder: Path) -> int:
-    from tenuto.rtl.ladder import check
-    from tenuto.rtl.replay import recorded_cases
-    from tenuto.rtl.verilated import build
-
-    for name, case in recorded_cases(folder):
-        build(case.unit())
-        start = time.perf_counter()
-        run = check(case, "verilator")
-        seconds = time.perf_counter() - start
-        print(
-            f"{name:12} {len(case.inputs):9,} in, {len(case.outputs):9,} out, golden to the bit; "
-            f"{run.cycles:9,} cycles as the formula says; {run.cycles / seconds:,.0f} cycles/s"
-        )
+        lines = replayed(chosen.replay)
+    elif chosen.large:
+        lines = verified_large(names, chosen.seed)
+    else:
+        lines = (verified_small(name, chosen.seed, chosen.vcd) for name in names)
+    for line in lines:
+        print(line, flush=True)
     return 0
 
 

@@ -58,7 +58,7 @@ def small(random: np.random.Generator) -> Case:
 
 
 def large(random: np.random.Generator) -> Case:
-    """Return 32 frames of 64 windows of 8 tokens with 16 channels: a million cycles."""
-    array = SimilarityArray(tokens=8, channels=16, columns=2)
-    size = Size(array=array, num_windows=64, num_destinations=128, num_reduced=256)
-    return case_from(size, [random_frame(size, random) for _ in range(32)])
+    """Return 128 frames of 32 windows of 16 tokens with 16 channels: a million similarities."""
+    array = SimilarityArray(tokens=16, channels=16, columns=4)
+    size = Size(array=array, num_windows=32, num_destinations=128, num_reduced=256)
+    return case_from(size, [random_frame(size, random) for _ in range(128)])
