@@ -1,4 +1,4 @@
-"""The `tenuto rtl` command: emit, verify, prove and measure the hardware units."""
+"""The `tenuto rtl` command: emit, verify, lint, prove and measure the hardware units."""
 
 import argparse
 import json
@@ -34,6 +34,7 @@ def add_rtl(parser: argparse.ArgumentParser) -> None:
         "--replay", type=Path, metavar="TRACE",
         help="instead: the raw samples of a recorded trace, in compiled C++",
     )  # fmt: skip
+    lint = action_of("lint", "lint the Verilog with Verilator, its waivers named", "gather")
     prove = action_of("prove", "prove properties with SymbiYosys and z3", "")
     area = action_of("area", "area and critical path by Yosys and OpenSTA", "--liberty cells.lib")
     area.add_argument(
@@ -45,7 +46,7 @@ def add_rtl(parser: argparse.ArgumentParser) -> None:
         help="fail where a unit's area is not within 5 %% of the committed table",
     )  # fmt: skip
     area.add_argument("--json", type=Path, help="also write the table to this file")
-    for action in (emit, verify, prove, area):
+    for action in (emit, verify, lint, prove, area):
         action.add_argument("units", nargs="*", metavar="UNIT", help="only these (default: all)")
 
 
@@ -57,7 +58,8 @@ def run_rtl(chosen: argparse.Namespace) -> int:
     """
     if find_spec("amaranth") is None:
         raise MissingExtraError("the RTL units need amaranth: pip install 'tenuto[rtl]'")
-    return {"emit": _emit, "verify": _verify, "prove": _prove, "area": _area}[chosen.action](chosen)
+    actions = {"emit": _emit, "verify": _verify, "lint": _lint, "prove": _prove, "area": _area}
+    return actions[chosen.action](chosen)
 
 
 def _wanted(chosen: argparse.Namespace, known: list[str]) -> list[str]:
@@ -92,6 +94,20 @@ def _verify(chosen: argparse.Namespace) -> int:
         lines = (verified_small(name, chosen.seed, chosen.vcd) for name in names)
     for line in lines:
         print(line, flush=True)
+    return 0
+
+
+def _lint(chosen: argparse.Namespace) -> int:
+    from tenuto.rtl.catalog import UNITS
+    from tenuto.rtl.lint import WAIVERS, lint
+
+    def clean(name: str) -> str:
+        lint(UNITS[name].make())
+        return f"{name}: no warnings but {', '.join(WAIVERS)}"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for text in pool.map(clean, _wanted(chosen, list(UNITS))):
+            print(text, flush=True)
     return 0
 
 

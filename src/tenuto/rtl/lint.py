@@ -3,7 +3,6 @@
 import os
 import re
 import tempfile
-import warnings
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -22,6 +21,7 @@ WAIVERS = {
     "WIDTHTRUNC": "Amaranth's results are as wide as they can get; an assignment that is narrower "
     "drops the top bits, as it does in Amaranth",
     "CASEOVERLAP": "`If`/`Elif` becomes `casez` with a priority: the first match is meant",
+    "VARHIDDEN": "a memory is a module whose array has the name of its instance",
     "UNUSEDSIGNAL": "Amaranth names every field of every payload for waveforms, read or not, and "
     "carries that are dropped are wires of their own",
 }
@@ -33,10 +33,11 @@ class LintError(ToolError):
 
 
 def lint(unit: wiring.Component) -> None:
-    """Let Amaranth, Yosys and Verilator look for mistakes; any warning is one.
+    """Let Yosys and Verilator look for mistakes; any warning is one.
 
-    Amaranth's warnings are errors here; Yosys looks for combinational loops, for wires with two
-    drivers and for those with none.
+    Combinational loops and signals with two drivers are refused by Amaranth already; Yosys looks
+    for them, and for wires with no driver, in what came of it. Amaranth's own warnings are the
+    interpreter's: errors in the tests, shown on the command line.
 
     Args:
         unit: Not yet elaborated.
@@ -45,9 +46,7 @@ def lint(unit: wiring.Component) -> None:
         LintError: There are warnings; the message holds the first ones.
         ToolError: A tool is missing or fails.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        text = verilog_from(unit)
+    text = verilog_from(unit)
     off = "".join(f"lint_off -rule {rule}\n" for rule in WAIVERS)
     root = verilator_root()
     with tempfile.TemporaryDirectory() as name:
