@@ -59,6 +59,7 @@ bench: $(STAMP)  ## Measured speed, memory and overhead, one script after the ot
 
 tables: $(STAMP)  ## Write what the code says into the documents
 	$(BIN)/python -m tenuto.integration.family_table docs/families.md
+	$(BIN)/python -m tenuto.rtl.window_walk docs/rtl.md tests/unit/rtl/recorded_window.npy
 
 docs: $(STAMP)  ## The documentation site in site/; strict: a dead link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
