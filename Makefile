@@ -8,6 +8,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Units whose synthesis takes seconds; `tenuto rtl area --check` without names does all, in minutes.
 SMALL_UNITS := gather column-sort lane-place restore
+# Units whose Verilog is written in seconds; the slow tests lint all of them.
+LINTED := $(SMALL_UNITS) log-dot row-select eager-row pair-writer
 CELLS := /usr/share/qflow/tech/osu018/osu018_stdcells.lib
 
 .DEFAULT_GOAL := help
@@ -43,7 +45,7 @@ test-all: $(STAMP)  ## Every test
 
 rtl: $(STAMP)  ## Hardware units: Verilog, lint, values and cycles in Amaranth and in C++, proofs, area
 	$(BIN)/tenuto rtl emit --out build/rtl $(SMALL_UNITS)
-	$(BIN)/tenuto rtl lint
+	$(BIN)/tenuto rtl lint $(LINTED)
 	$(BIN)/tenuto rtl verify
 	if command -v g++ >/dev/null; then $(BIN)/tenuto rtl verify --large; \
 	else echo "no g++ (apt): the large cases in compiled C++ are skipped"; fi
