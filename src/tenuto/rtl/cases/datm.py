@@ -18,7 +18,7 @@ from tenuto.rtl.packing import pack
 def case_from(size: Size, frames: Sequence[NDArray[np.int8]]) -> Case:
     """Return frames of (tokens, channels) each, whose windows are consecutive tokens.
 
-    A vector is a similarity of the first pass.
+    A vector is a channel of a token, in either pass.
     """
     width = size.array.tokens
     channels, outputs, destinations = [], [], []
@@ -36,7 +36,7 @@ def case_from(size: Size, frames: Sequence[NDArray[np.int8]]) -> Case:
         unit=lambda: Datm(size),
         inputs=pack([(np.concatenate(channels), 8)]),
         outputs=np.concatenate(outputs),
-        vectors=len(frames) * size.num_tokens * width,
+        vectors=len(channels) * channels[0].size,
         cycles=size.cycles(destinations),
     )
 
@@ -58,7 +58,7 @@ def small(random: np.random.Generator) -> Case:
 
 
 def large(random: np.random.Generator) -> Case:
-    """Return 128 frames of 32 windows of 16 tokens with 16 channels: a million similarities."""
-    array = SimilarityArray(tokens=16, channels=16, columns=4)
-    size = Size(array=array, num_windows=32, num_destinations=128, num_reduced=256)
-    return case_from(size, [random_frame(size, random) for _ in range(128)])
+    """Return 32 frames of 64 windows of 8 tokens with 32 channels: a million values, read twice."""
+    array = SimilarityArray(tokens=8, channels=32, columns=2)
+    size = Size(array=array, num_windows=64, num_destinations=128, num_reduced=256)
+    return case_from(size, [random_frame(size, random) for _ in range(32)])
