@@ -1,4 +1,4 @@
-"""The `tenuto rtl` command: emit, verify, prove and measure the hardware units."""
+"""The `tenuto rtl` command: emit, verify, lint, prove and measure the hardware units."""
 
 import argparse
 import json
@@ -9,8 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tenuto.errors import MissingExtraError
-
-_STALL_SEED = 2026
 
 
 def add_rtl(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +34,7 @@ def add_rtl(parser: argparse.ArgumentParser) -> None:
         "--replay", type=Path, metavar="TRACE",
         help="instead: the raw samples of a recorded trace, in compiled C++",
     )  # fmt: skip
+    lint = action_of("lint", "lint the Verilog with Verilator, its waivers named", "gather")
     prove = action_of("prove", "prove properties with SymbiYosys and z3", "")
     area = action_of("area", "area and critical path by Yosys and OpenSTA", "--liberty cells.lib")
     area.add_argument(
@@ -47,7 +46,7 @@ def add_rtl(parser: argparse.ArgumentParser) -> None:
         help="fail where a unit's area is not within 5 %% of the committed table",
     )  # fmt: skip
     area.add_argument("--json", type=Path, help="also write the table to this file")
-    for action in (emit, verify, prove, area):
+    for action in (emit, verify, lint, prove, area):
         action.add_argument("units", nargs="*", metavar="UNIT", help="only these (default: all)")
 
 
@@ -59,7 +58,8 @@ def run_rtl(chosen: argparse.Namespace) -> int:
     """
     if find_spec("amaranth") is None:
         raise MissingExtraError("the RTL units need amaranth: pip install 'tenuto[rtl]'")
-    return {"emit": _emit, "verify": _verify, "prove": _prove, "area": _area}[chosen.action](chosen)
+    actions = {"emit": _emit, "verify": _verify, "lint": _lint, "prove": _prove, "area": _area}
+    return actions[chosen.action](chosen)
 
 
 def _wanted(chosen: argparse.Namespace, known: list[str]) -> list[str]:
@@ -82,63 +82,32 @@ def _emit(chosen: argparse.Namespace) -> int:
 
 
 def _verify(chosen: argparse.Namespace) -> int:
-    import numpy as np
-
-    from tenuto.rtl.bench import random_stalls, run_simulated
     from tenuto.rtl.cases import ALL
-    from tenuto.rtl.ladder import check
+    from tenuto.rtl.verification import replayed, verified_large, verified_small
 
+    names = _wanted(chosen, list(ALL))
     if chosen.replay is not None:
-        return _replay(chosen.replay)
-    if chosen.large:
-        _build(_wanted(chosen, list(ALL)))
-    simulator = "verilator" if chosen.large else "amaranth"
-    for name in _wanted(chosen, list(ALL)):
-        make = ALL[name].large if chosen.large else ALL[name].small
-        case = make(np.random.default_rng(chosen.seed))
-        start = time.perf_counter()
-        run = check(case, simulator)
-        stalled = check(case, simulator, random_stalls(_STALL_SEED))
-        print(
-            f"{name:12} {len(case.inputs):9,} in, {len(case.outputs):9,} out, golden to the bit; "
-            f"{run.cycles:9,} cycles as the formula says, {stalled.cycles:9,} with stalls; "
-            f"{simulator}, {time.perf_counter() - start:.1f} s"
-        )
-        if chosen.vcd is not None and not chosen.large:
-            chosen.vcd.mkdir(parents=True, exist_ok=True)
-            vcd = chosen.vcd / f"{name}.vcd"
-            run_simulated(case.unit(), case.inputs, len(case.outputs), vcd=vcd)
+        lines = replayed(chosen.replay)
+    elif chosen.large:
+        lines = verified_large(names, chosen.seed)
+    else:
+        lines = (verified_small(name, chosen.seed, chosen.vcd) for name in names)
+    for line in lines:
+        print(line, flush=True)
     return 0
 
 
-def _build(names: list[str]) -> None:
-    """Build units for their large cases, side by side: most of the time is one compiler's."""
-    import numpy as np
+def _lint(chosen: argparse.Namespace) -> int:
+    from tenuto.rtl.catalog import UNITS
+    from tenuto.rtl.lint import WAIVERS, lint
 
-    from tenuto.rtl.cases import ALL
-    from tenuto.rtl.verilated import build
-
-    def built(name: str) -> None:
-        build(ALL[name].large(np.random.default_rng(0)).unit())
+    def clean(name: str) -> str:
+        lint(UNITS[name].make())
+        return f"{name}: no warnings but {', '.join(WAIVERS)}"
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(built, names))
-
-
-def _replay(folder: Path) -> int:
-    from tenuto.rtl.ladder import check
-    from tenuto.rtl.replay import recorded_cases
-    from tenuto.rtl.verilated import build
-
-    for name, case in recorded_cases(folder):
-        build(case.unit())
-        start = time.perf_counter()
-        run = check(case, "verilator")
-        seconds = time.perf_counter() - start
-        print(
-            f"{name:12} {len(case.inputs):9,} in, {len(case.outputs):9,} out, golden to the bit; "
-            f"{run.cycles:9,} cycles as the formula says; {run.cycles / seconds:,.0f} cycles/s"
-        )
+        for text in pool.map(clean, _wanted(chosen, list(UNITS))):
+            print(text, flush=True)
     return 0
 
 

@@ -7,10 +7,12 @@ rates ask for; memories are the table's macros; the rest is assumed (`data/costs
 import math
 
 from tenuto.accelerators.costs import Costs, Level
-from tenuto.hardware import Chip
+from tenuto.hardware import Chip, Matcher
 
 MATCHER_WINDOW = 256
 """Tokens of a matching window."""
+_COLUMN_TOKENS = 4
+"""Multipliers in the synthesized `similarity_column_nand2`."""
 _MACRO_BYTES = 524288
 _ONCE_A_MATCHER = ("quantize", "select", "writer")
 
@@ -51,8 +53,7 @@ def _matcher(chip: Chip, costs: Costs) -> float:
     """Quantizer, similarity array, gain lanes, selection, lists; memories for one window."""
     if chip.matcher is None:
         return 0.0
-    logic = chip.matcher.macs_per_cycle * costs.gates_mm2("similarity_lane_nand2")
-    logic *= (chip.matcher.bits / 8) ** 2
+    logic = _similarity_mm2(chip.matcher, costs)
     lane = costs.gates_mm2("gain_lane_nand2") + costs.gates_mm2("assign_lane_nand2")
     logic += chip.matcher.gain_lanes * lane
     logic += sum(costs.gates_mm2(f"{unit}_nand2") for unit in _ONCE_A_MATCHER)
@@ -60,6 +61,14 @@ def _matcher(chip: Chip, costs: Costs) -> float:
     bits += costs.plain("gain_pair_bits") * MATCHER_WINDOW**2
     bits += sum(costs.plain(f"{unit}_bits") for unit in _ONCE_A_MATCHER)
     return logic + _memory(bits, costs)
+
+
+def _similarity_mm2(engine: Matcher, costs: Costs) -> float:
+    """Columns of multipliers, one a token; a column's scaling and root unit come with its first."""
+    columns = math.ceil(engine.macs_per_cycle / MATCHER_WINDOW)
+    others = max(engine.macs_per_cycle - _COLUMN_TOKENS * columns, 0)
+    lanes = others * costs.gates_mm2("similarity_lane_nand2") * (engine.bits / 8) ** 2
+    return lanes + columns * costs.gates_mm2("similarity_column_nand2")
 
 
 def _restore(chip: Chip, costs: Costs) -> float:

@@ -20,7 +20,8 @@ def resolved(
 
     Args:
         rows: Of the table of costs. A synthesized one names a `unit`, the `figure` of it
-            (`nand2_equivalents` or `sram_bits`), its `size` and the number it is `divided_by`.
+            (`nand2_equivalents` or `sram_bits`), its `size` and the number it is `divided_by`;
+            where it says `less`, the same figure of that unit is taken off first.
         areas: From `unit_areas`.
         spread: `low` and `high` times what the one library gives; memory bits are exact.
 
@@ -35,17 +36,27 @@ def _row(
 ) -> dict[str, Any]:
     if row["status"] != "synthesized":
         return dict(row)
-    unit = units.get(row["unit"])
-    if unit is None or row["figure"] not in unit:
-        raise HardwareError(
-            f"cost `{name}` needs {row['figure']!r} of unit {row['unit']!r}, which the table of "
-            "areas lacks: write it again with `tenuto rtl area --json`"
-        )
+    unit = _unit(name, row, row["unit"], units)
     if unit["size"] != row["size"]:
         raise HardwareError(
             f"cost `{name}` divides unit {row['unit']!r} at the size {row['size']!r}, but the "
             f"table of areas has it at {unit['size']!r}"
         )
-    typical = unit[row["figure"]] / row["divided_by"]
+    part = unit[row["figure"]]
+    if "less" in row:
+        part -= _unit(name, row, row["less"], units)[row["figure"]]
+    typical = part / row["divided_by"]
     low, high = (1.0, 1.0) if row["figure"] == "sram_bits" else (spread["low"], spread["high"])
     return {**row, "low": low * typical, "typical": typical, "high": high * typical}
+
+
+def _unit(
+    name: str, row: Mapping[str, Any], unit: str, units: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return the entry of a unit that a row names."""
+    if row["figure"] not in units.get(unit, {}):
+        raise HardwareError(
+            f"cost `{name}` needs {row['figure']!r} of unit {unit!r}, which the table of "
+            "areas lacks: write it again with `tenuto rtl area --json`"
+        )
+    return units[unit]

@@ -3,6 +3,7 @@
 `verilated.py` does the same, cycle for cycle, in compiled C++.
 """
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +55,13 @@ class StreamRun:
         outputs: (transfers, words), in order.
         input_cycles: Cycle of each input's transfer.
         output_cycles: Cycle of each output's transfer.
+        seconds: Processor time of the simulation alone, without making or building the unit.
     """
 
     outputs: Words
     input_cycles: NDArray[np.int64]
     output_cycles: NDArray[np.int64]
+    seconds: float
 
     @property
     def cycles(self) -> int:
@@ -112,11 +115,13 @@ def run_simulated(
                 return
             await ctx.tick()
 
+    start = time.process_time()
     _simulate(unit, bench, vcd)
     return StreamRun(
         outputs=words_from(transfers[2], Value.cast(unit.o.payload).shape().width),
         input_cycles=np.array(transfers[0], dtype=np.int64),
         output_cycles=np.array(transfers[1], dtype=np.int64),
+        seconds=time.process_time() - start,
     )
 
 

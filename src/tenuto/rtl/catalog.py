@@ -42,7 +42,9 @@ class Entry:
     size: str
 
 
-_ARRAY = datm_timing.SimilarityArray(tokens=8, channels=1920, columns=1)
+_ARRAY, _HALF_ARRAY = (
+    datm_timing.SimilarityArray(tokens=tokens, channels=1920, columns=1) for tokens in (8, 4)
+)
 _RANK = datm_timing.WindowRank(tokens=16)
 _BUDGET = datm_timing.BudgetSelect(rank=_RANK, num_windows=1097, num_destinations=4388)
 
@@ -88,6 +90,11 @@ UNITS = {
         make=lambda: SimilarityArray(_ARRAY),
         used_in=_ORBIS,
         size="windows of 8 tokens, 1,920 channels, a column at a time",
+    ),
+    "similarity-array-4": Entry(
+        make=lambda: SimilarityArray(_HALF_ARRAY),
+        used_in=_ORBIS,
+        size="windows of 4 tokens, 1,920 channels, a column at a time",
     ),
     "window-rank": Entry(
         make=lambda: WindowRank(_RANK),

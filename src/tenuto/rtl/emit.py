@@ -23,7 +23,7 @@ def verilog_from(component: wiring.Component) -> str:
         source, target = Path(folder, "top.il"), Path(folder, "top.v")
         source.write_text(rtlil_from(component), encoding="utf-8")
         run_yosys(
-            f"read_rtlil {source.name}; proc -norom; memory_collect; opt_clean; "
+            f"read_rtlil {source.name}; proc -norom; check -assert; memory_collect; opt_clean; "
             f"write_verilog -norename -noattr {target.name}",
             Path(folder),
         )

@@ -31,12 +31,15 @@ class Case:
         unit: Makes the component.
         inputs: (transfers, words) payloads.
         outputs: (transfers, words) payloads that the golden function gives.
+        vectors: What these are in the unit's own measure, as its `case_from` says: operand beats,
+            scores, columns, products, values, similarities, gains, losses or addresses.
         cycles: Cycles without stalls, as `tenuto.hardware_timing` gives them.
     """
 
     unit: Callable[[], wiring.Component]
     inputs: Words
     outputs: Words
+    vectors: int
     cycles: int
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata, resources, util
 from pathlib import Path
@@ -68,6 +69,7 @@ def run_verilated(
     source = _stream(inputs, input_cycles)
     sink = _stream(outputs, output_cycles)
     patterns = [_Pattern(len(p), p.ctypes.data) for p in (stalls.source, stalls.sink)]
+    start = time.process_time()
     library.run_stream(
         *(ctypes.byref(argument) for argument in (source, sink, *patterns)),
         num_outputs, DRAIN_CYCLES, max_cycles,
@@ -76,6 +78,7 @@ def run_verilated(
         outputs=outputs[: sink.transfers],
         input_cycles=input_cycles[: source.transfers],
         output_cycles=output_cycles[: sink.transfers],
+        seconds=time.process_time() - start,
     )
 
 

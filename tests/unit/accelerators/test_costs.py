@@ -33,7 +33,7 @@ def test_a_constant_has_a_range_a_status_and_a_source(name: str) -> None:
         ("predict_lane_nand2", "log-dot", "nand2_equivalents", 24),
         ("conmerge_nand2", "conmerge", "nand2_equivalents", 1),
         ("conmerge_bits", "conmerge", "sram_bits", 1),
-        ("similarity_lane_nand2", "similarity-array", "nand2_equivalents", 8),
+        ("similarity_column_nand2", "similarity-array-4", "nand2_equivalents", 1),
         ("gain_lane_nand2", "window-rank", "nand2_equivalents", 16),
         ("restore_lane_nand2", "restore", "nand2_equivalents", 16),
     ],
@@ -48,6 +48,16 @@ def test_a_synthesized_row_is_what_synthesis_wrote_over_its_parts(
     assert entry["status"] == "synthesized"
     assert entry["typical"] == written["units"][unit][figure] / parts
     assert str(parts) in written["units"][unit]["size"] or parts == 1
+
+
+def test_a_further_multiplier_costs_what_four_more_tokens_add_to_the_array() -> None:
+    written = json.loads((files("tenuto") / "presets" / "rtl-area-osu018.json").read_text())
+    four, eight = (
+        written["units"][name]["nand2_equivalents"]
+        for name in ("similarity-array-4", "similarity-array")
+    )
+
+    assert cost_table()["entries"]["similarity_lane_nand2"]["typical"] == (eight - four) / 4
 
 
 def test_gates_are_nand2_equivalents_times_the_nand2_of_the_process() -> None:
@@ -76,18 +86,23 @@ def test_only_synthesized_rows_are_made_from_areas() -> None:
     row = {"status": "synthesized", "unit": "u", "figure": "nand2_equivalents", "size": "2 lanes",
            "divided_by": 2, "source": "s"}  # fmt: skip
     assumed = {"status": "assumed", "low": 1, "typical": 2, "high": 3, "source": "s"}
-    areas = {"units": {"u": {"nand2_equivalents": 100, "size": "2 lanes"}}}
+    areas = {"units": {"u": {"nand2_equivalents": 100, "size": "2 lanes"},
+                       "v": {"nand2_equivalents": 60, "size": "1 lane"}}}  # fmt: skip
 
-    rows = resolved({"a": row, "b": assumed}, areas, {"low": 0.9, "high": 1.5})
+    rows = resolved(
+        {"a": row, "b": assumed, "c": row | {"less": "v"}}, areas, {"low": 0.9, "high": 1.5}
+    )
 
     assert (rows["a"]["low"], rows["a"]["typical"], rows["a"]["high"]) == (45, 50, 75)
     assert rows["b"] == assumed
+    assert (rows["c"]["low"], rows["c"]["typical"], rows["c"]["high"]) == (18, 20, 30)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"unit": "v"}, "cost `a` needs 'nand2_equivalents' of unit 'v', which the table of areas"),
+        ({"less": "v"}, "cost `a` needs 'nand2_equivalents' of unit 'v', which the table of areas"),
         ({"figure": "watts"}, "cost `a` needs 'watts' of unit 'u', which the table of areas lacks"),
         ({"size": "4 lanes"}, "cost `a` divides unit 'u' at the size '4 lanes', but the table of"),
     ],

@@ -20,7 +20,7 @@ def test_verify_writes_waveforms_where_it_is_told(tmp_path: Path) -> None:
     assert (tmp_path / "waves" / "gather.vcd").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("action", ["emit", "verify", "prove", "area"])
+@pytest.mark.parametrize("action", ["emit", "verify", "lint", "prove", "area"])
 def test_an_unknown_unit_is_refused_with_the_known_ones(action: str, capsys) -> None:
     assert main(["rtl", action, "alu"]) == 2
     assert "`UNIT` must be one of" in capsys.readouterr().err

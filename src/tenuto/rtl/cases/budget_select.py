@@ -10,7 +10,7 @@ from tenuto.rtl.packing import pack
 
 
 def case_from(size: Size, random: np.random.Generator, num_frames: int) -> Case:
-    """Return frames whose gains have few different values."""
+    """Return frames whose gains have few different values; a vector is a gain."""
     windows, tokens = size.num_windows, size.rank.tokens
     shape = num_frames, windows, tokens
     values = random.integers(0, 2**size.rank.gain_bits, (num_frames, 1, 3 * tokens))
@@ -28,6 +28,7 @@ def case_from(size: Size, random: np.random.Generator, num_frames: int) -> Case:
         unit=lambda: BudgetSelect(size),
         inputs=pack(list(zip(fields, widths, strict=True))),
         outputs=pack([(bitmaps, 1)]),
+        vectors=gains.size,
         cycles=size.cycles(num_frames),
     )
 

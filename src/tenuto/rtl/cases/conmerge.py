@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 
 
 def case_from(size: Size, blocks: list[Mask]) -> Case:
-    """Return the case of (rows, columns) blocks, one after the other."""
+    """Return the case of (rows, columns) blocks, one after the other; a vector is a column."""
     columns = np.concatenate([block.T for block in blocks])
     is_last = np.concatenate([np.arange(b.shape[1]) == b.shape[1] - 1 for b in blocks])
     works = [work_of(block, size.lanes, size.merge_limit) for block in blocks]
@@ -22,6 +22,7 @@ def case_from(size: Size, blocks: list[Mask]) -> Case:
         unit=lambda: ConMerge(size),
         inputs=pack([(columns, 1), (is_last, 1)]),
         outputs=np.concatenate([merged(size, block) for block in blocks]),
+        vectors=len(columns),
         cycles=size.cycles(works),
     )
 

@@ -16,7 +16,10 @@ from tenuto.rtl.packing import pack
 
 
 def case_from(size: Size, frames: Sequence[NDArray[np.int8]]) -> Case:
-    """Return frames of (tokens, channels) each, whose windows are consecutive tokens."""
+    """Return frames of (tokens, channels) each, whose windows are consecutive tokens.
+
+    A vector is a channel of a token, in either pass.
+    """
     width = size.array.tokens
     channels, outputs, destinations = [], [], []
     for tokens in frames:
@@ -33,6 +36,7 @@ def case_from(size: Size, frames: Sequence[NDArray[np.int8]]) -> Case:
         unit=lambda: Datm(size),
         inputs=pack([(np.concatenate(channels), 8)]),
         outputs=np.concatenate(outputs),
+        vectors=len(channels) * channels[0].size,
         cycles=size.cycles(destinations),
     )
 
@@ -54,7 +58,7 @@ def small(random: np.random.Generator) -> Case:
 
 
 def large(random: np.random.Generator) -> Case:
-    """Return 32 frames of 64 windows of 8 tokens with 16 channels: a million cycles."""
-    array = SimilarityArray(tokens=8, channels=16, columns=2)
+    """Return 32 frames of 64 windows of 8 tokens with 32 channels: a million values, read twice."""
+    array = SimilarityArray(tokens=8, channels=32, columns=2)
     size = Size(array=array, num_windows=64, num_destinations=128, num_reduced=256)
     return case_from(size, [random_frame(size, random) for _ in range(32)])

@@ -15,7 +15,7 @@ def case_from(size: Size, random: np.random.Generator, shape: tuple[int, int], d
     """Return the merged tiles of a mask with a fifth of the outputs needed.
 
     The expected sums are those of `golden.conmerge_array.execute`, looked up by each unit's
-    output.
+    output. A vector is a product.
     """
     mask = random.random(shape) < 0.2
     most = 2 ** (size.bits - 1)
@@ -27,6 +27,7 @@ def case_from(size: Size, random: np.random.Generator, shape: tuple[int, int], d
         unit=lambda: DotArray(size),
         inputs=pack(_beats(size, packing, inputs, weights)),
         outputs=pack([(_sums(size, packing, outputs), size.result_bits)]),
+        vectors=packing.num_tiles * size.rows * size.lanes * depth,
         cycles=size.cycles(packing.num_tiles, depth),
     )
 

@@ -47,6 +47,7 @@ def _select_case(
             ]
         ),
         outputs=decisions(size, scores, margin, block_rows),
+        vectors=scores.size,
         cycles=size.cycles(num_rows, num_keys),
     )
 
@@ -68,7 +69,7 @@ def row_case(
 ) -> Case:
     """Return the case of (rows, channels) queries against (keys, channels) keys, one block.
 
-    `channels` must be a multiple of the lanes.
+    `channels` must be a multiple of the lanes. A vector is a beat of all lanes.
     """
     num_rows, num_keys, head_dim = len(left), *right.shape
     lanes, bits, beats = size.dot.lanes, size.dot.bits, size.dot.beats(head_dim)
@@ -92,6 +93,7 @@ def row_case(
             ]
         ),
         outputs=decisions(size.select, scores, margin, num_rows),
+        vectors=len(x),
         cycles=size.cycles(num_rows, num_keys, head_dim),
     )
 

@@ -13,7 +13,10 @@ from tenuto.rtl.packing import pack
 def case_from(
     size: hardware_timing.LogDot, left: NDArray[np.int64], right: NDArray[np.int64]
 ) -> Case:
-    """Return the case of (dots, length) operands; length is a multiple of the lanes."""
+    """Return the case of (dots, length) operands; length is a multiple of the lanes.
+
+    A vector is a beat of all lanes.
+    """
     num_dots, length = left.shape
     beats = size.beats(length)
     is_last = np.tile(np.arange(beats) == beats - 1, num_dots)
@@ -22,6 +25,7 @@ def case_from(
         unit=lambda: LogDot(size),
         inputs=pack([(x, size.bits), (w, size.bits), (is_last, 1)]),
         outputs=pack(_split(dot(left, right), size.result_bits)),
+        vectors=len(x),
         cycles=size.cycles(num_dots, length),
     )
 

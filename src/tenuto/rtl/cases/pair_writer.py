@@ -12,7 +12,7 @@ from tenuto.rtl.pair_writer import PairWriter
 
 
 def case_from(size: Size, random: np.random.Generator, num_tokens: Sequence[int]) -> Case:
-    """Return a frame of each number of tokens."""
+    """Return a frame of each number of tokens; a vector is a token's loss."""
     inputs, outputs, frames = [], [], []
     for frame, tokens in enumerate(num_tokens):
         loss = random.integers(0, 2 ** random.integers(1, size.bits + 1, tokens))
@@ -33,6 +33,7 @@ def case_from(size: Size, random: np.random.Generator, num_tokens: Sequence[int]
         unit=lambda: PairWriter(size),
         inputs=pack(list(zip(columns, widths, strict=True))),
         outputs=np.concatenate(outputs),
+        vectors=sum(num_tokens),
         cycles=size.cycles(frames),
     )
 

@@ -13,7 +13,7 @@ from tenuto.rtl.quantize import Quantize
 
 
 def case_from(size: Size, rows: Sequence[NDArray[np.float32]]) -> Case:
-    """Return the case of rows of any lengths."""
+    """Return the case of rows of any lengths; a vector is a value."""
     is_last = np.concatenate([np.arange(len(row)) == len(row) - 1 for row in rows])
     quantized = np.concatenate([quantize_rows(row[None], size.bits)[0] for row in rows])
     bits = np.concatenate(rows).view(np.uint32).astype(np.int64)
@@ -21,6 +21,7 @@ def case_from(size: Size, rows: Sequence[NDArray[np.float32]]) -> Case:
         unit=lambda: Quantize(size),
         inputs=pack([(bits, 32), (is_last, 1)]),
         outputs=pack([(quantized, size.bits), (is_last, 1)]),
+        vectors=len(bits),
         cycles=size.cycles([len(row) for row in rows]),
     )
 

@@ -13,7 +13,10 @@ from tenuto.rtl.restore import Restore
 def _gather_case(
     size: hardware_timing.Gather, random: np.random.Generator, num_words: int, share: float
 ) -> Case:
-    """Return one bitmap after the other, as many as `num_words` words hold."""
+    """Return one bitmap after the other, as many as `num_words` words hold.
+
+    A vector is an address.
+    """
     words_each = size.max_tokens // size.word_bits
     kept = random.random((num_words, size.word_bits)) < share
     kept[random.random(num_words) < 0.2] = False
@@ -26,6 +29,7 @@ def _gather_case(
         unit=lambda: GatherAddresses(size),
         inputs=pack([(kept, 1), (position % words_each == words_each - 1, 1)]),
         outputs=pack([(addresses.reshape(-1), bits)]),
+        vectors=addresses.size,
         cycles=size.cycles(kept.sum(axis=1).tolist()),
     )
 
@@ -45,7 +49,7 @@ def large_gather(random: np.random.Generator) -> Case:
 def _restore_case(
     size: hardware_timing.Restore, random: np.random.Generator, num_windows: int, num_tokens: int
 ) -> Case:
-    """Return windows with random partners, half of them with correction."""
+    """Return windows with random partners, half of them with correction; a vector is a beat."""
     num_computed, beats, most = size.num_places, size.row_beats, 2 ** (size.bits - 1)
     inputs, outputs = [], []
     for window in range(num_windows):
@@ -71,6 +75,7 @@ def _restore_case(
         unit=lambda: Restore(size),
         inputs=pack(list(zip(columns, widths, strict=True))),
         outputs=pack([(np.concatenate(outputs), size.bits)]),
+        vectors=len(columns[0]),
         cycles=num_windows * size.cycles(num_computed, num_tokens)
         - (num_windows - 1) * size.latency_cycles,
     )

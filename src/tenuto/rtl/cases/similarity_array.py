@@ -10,7 +10,10 @@ from tenuto.rtl.similarity_array import SimilarityArray
 
 
 def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case:
-    """Return windows of tokens of magnitudes from 0 to 127; of every other one all are wanted."""
+    """Return windows of tokens of magnitudes from 0 to 127; of every other one all are wanted.
+
+    A vector is a similarity.
+    """
     channels, bitmaps, columns = [], [], []
     for window in range(num_windows):
         tokens = random_tokens(random, size.tokens, size.channels)
@@ -28,6 +31,7 @@ def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case
             [(np.concatenate(channels), 8), (np.repeat(bitmaps, size.channels, axis=0), 1)]
         ),
         outputs=pack(list(zip(fields, widths, strict=True))),
+        vectors=fields[0].size,
         cycles=size.cycles([int(bitmap.sum()) for bitmap in bitmaps]),
     )
 
@@ -50,5 +54,5 @@ def small(random: np.random.Generator) -> Case:
 
 
 def large(random: np.random.Generator) -> Case:
-    """Return 16,000 windows of 8 tokens with 24 channels: a million similarities."""
-    return case_from(Size(tokens=8, channels=24, columns=4), random, 16_000)
+    """Return 22,000 windows of 8 tokens with 24 channels: a million wanted similarities."""
+    return case_from(Size(tokens=8, channels=24, columns=4), random, 22_000)

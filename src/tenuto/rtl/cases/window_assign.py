@@ -10,7 +10,7 @@ from tenuto.rtl.window_assign import WindowAssign
 
 
 def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case:
-    """Return windows with any number of destinations."""
+    """Return windows with any number of destinations; a vector is a similarity."""
     columns, matches, counts = [], [], []
     for _ in range(num_windows):
         matrix = random.integers(0, 2**size.bits, (size.tokens, size.tokens)).astype(np.int32)
@@ -31,6 +31,7 @@ def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case
         unit=lambda: WindowAssign(size),
         inputs=packed(columns, (size.bits, position_bits, 1)),
         outputs=packed(matches, (1, position_bits, size.bits)),
+        vectors=sum(counts) * size.tokens,
         cycles=size.cycles(counts),
     )
 

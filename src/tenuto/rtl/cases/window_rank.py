@@ -10,7 +10,10 @@ from tenuto.rtl.window_rank import WindowRank
 
 
 def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case:
-    """Return windows of tokens with 6 channels; a third of the tokens repeat another one."""
+    """Return windows of tokens with 6 channels; a third of the tokens repeat another one.
+
+    A vector is the gain of a token in one of the window's choices.
+    """
     columns, steps = [], []
     for _ in range(num_windows):
         tokens = random.integers(-127, 128, (size.tokens, 6)).astype(np.int8)
@@ -25,6 +28,7 @@ def case_from(size: Size, random: np.random.Generator, num_windows: int) -> Case
         unit=lambda: WindowRank(size),
         inputs=pack([(np.concatenate(columns), size.bits)]),
         outputs=pack(list(zip(fields, widths, strict=True))),
+        vectors=num_windows * size.tokens**2,
         cycles=size.cycles(num_windows),
     )
 

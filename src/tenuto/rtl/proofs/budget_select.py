@@ -1,16 +1,11 @@
 """Windows compete: the largest gain takes the destination left, ties go to the lower window."""
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In
+from amaranth.lib import data
 
 from tenuto import datm_timing
 from tenuto.rtl.budget_select import BudgetSelect
-from tenuto.rtl.proofs.stream_rules import (
-    assert_output_holds,
-    assume_running,
-    assume_source_holds,
-)
+from tenuto.rtl.proofs.stream_rules import Observed
 from tenuto.rtl.prove import Proof
 
 _SIZE = datm_timing.BudgetSelect(
@@ -18,21 +13,14 @@ _SIZE = datm_timing.BudgetSelect(
 )
 
 
-class _TwoWindows(wiring.Component):
+class _TwoWindows(Observed):
     """Of two windows' second tokens one is taken; both tokens' positions are kept beside it."""
 
     def __init__(self) -> None:
-        self.dut = BudgetSelect(_SIZE)
-        super().__init__({"i": self.dut.signature.members["i"], "taken": In(1)})
+        super().__init__(BudgetSelect(_SIZE))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        assume_running(m)
-        wiring.connect(m, wiring.flipped(self.i), dut.i)
-        m.d.comb += dut.o.ready.eq(self.taken)
-        assume_source_holds(m, self.i)
-        assert_output_holds(m, dut.o)
+    def observe(self, m: Module) -> None:
+        dut = self.dut
         first = Signal(2)  # of each window, the position of its first token
         gains = Signal(data.ArrayLayout(_SIZE.rank.gain_bits, 2))  # of the second ones
         loaded, window = Signal(2), Signal()
@@ -52,7 +40,6 @@ class _TwoWindows(wiring.Component):
             m.d.comb += Assert(dut.o.payload == expected[:2])
             with m.If(dut.o.ready):
                 m.d.sync += window.eq(~window)
-        return m
 
 
 PROOFS = (

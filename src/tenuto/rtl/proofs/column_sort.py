@@ -1,40 +1,25 @@
 """Condensing drops only empty columns; sorting keeps ties in the order of the columns."""
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from tenuto import conmerge_timing
 from tenuto.rtl.column_sort import ColumnSort, population
-from tenuto.rtl.proofs.stream_rules import assume_running, assume_source_holds
+from tenuto.rtl.proofs.stream_rules import Observed
 from tenuto.rtl.prove import Proof
 
 _SIZE = conmerge_timing.ColumnSort(rows=2, max_columns=2)
 
 
-class _Watched(wiring.Component):
+class _Watched(Observed):
     """One column, any one, is followed through the first block."""
 
     def __init__(self) -> None:
-        self.dut = ColumnSort(_SIZE)
-        super().__init__(
-            {
-                "i": self.dut.signature.members["i"],
-                "taken": In(1),
-                "watched": In(range(_SIZE.max_columns)),
-            }
-        )
+        super().__init__(ColumnSort(_SIZE), watched=In(range(_SIZE.max_columns)))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        assume_running(m)
-        wiring.connect(m, wiring.flipped(self.i), dut.i)
-        m.d.comb += dut.o.ready.eq(self.taken)
-        assume_source_holds(m, self.i)
+    def observe(self, m: Module) -> None:
         self._assert_watched_leaves_once(m)
         self._assert_sorted(m)
-        return m
 
     def _assert_watched_leaves_once(self, m: Module) -> None:
         dut = self.dut

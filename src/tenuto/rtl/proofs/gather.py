@@ -1,39 +1,25 @@
 """The gather unit reads every kept token's row once, and nothing else."""
 
 from amaranth.hdl import Assert, Assume, Module, Mux, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from tenuto import hardware_timing
 from tenuto.rtl.gather import GatherAddresses
-from tenuto.rtl.proofs.stream_rules import (
-    assert_output_holds,
-    assume_running,
-    assume_source_holds,
-)
+from tenuto.rtl.proofs.stream_rules import Observed
 from tenuto.rtl.prove import Proof
 
 _SIZE = hardware_timing.Gather(word_bits=3, max_tokens=6, row_beats=2)
 
 
-class _Watched(wiring.Component):
+class _Watched(Observed):
     """One address, any one, is counted over each bitmap."""
 
     def __init__(self) -> None:
-        self.dut = GatherAddresses(_SIZE)
         addresses = range(_SIZE.max_tokens * _SIZE.row_beats)
-        super().__init__(
-            {"i": self.dut.signature.members["i"], "taken": In(1), "watched": In(addresses)}
-        )
+        super().__init__(GatherAddresses(_SIZE), watched=In(addresses))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        assume_running(m)
-        wiring.connect(m, wiring.flipped(self.i), dut.i)
-        m.d.comb += dut.o.ready.eq(self.taken)
-        assume_source_holds(m, self.i)
-        assert_output_holds(m, dut.o)
+    def observe(self, m: Module) -> None:
+        dut = self.dut
         watched_was, is_second_cycle = Signal.like(self.watched), Signal()
         m.d.sync += [watched_was.eq(self.watched), is_second_cycle.eq(1)]
         m.d.comb += Assume(~is_second_cycle | (self.watched == watched_was))
@@ -53,7 +39,6 @@ class _Watched(wiring.Component):
                 is_due.eq(is_here & self.i.p.bits.bit_select(bit, 1)),
                 is_high.eq(~is_high),
             ]
-        return m
 
 
 PROOFS = (

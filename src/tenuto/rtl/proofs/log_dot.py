@@ -1,41 +1,22 @@
 """The log-domain dot product keeps the stream rules, its latency, and every result."""
 
 from amaranth.hdl import Assert, Module, Mux, Signal, signed
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In
 
 from tenuto import hardware_timing
 from tenuto.rtl.log_dot import LogDot
-from tenuto.rtl.proofs.stream_rules import (
-    assert_output_holds,
-    assume_running,
-    assume_source_holds,
-)
+from tenuto.rtl.proofs.stream_rules import Observed
 from tenuto.rtl.prove import Proof
 
 _SIZE = hardware_timing.LogDot(lanes=1, bits=2, max_length=4)
 
 
-class _Shadow(wiring.Component):
+class _Shadow(Observed):
     """Beside the unit runs a pipeline of the arithmetic's definition, one multiplier a lane."""
 
     def __init__(self) -> None:
-        dut = LogDot(_SIZE)
-        super().__init__({"i": dut.signature.members["i"], "taken": In(1)})
-        self.dut = dut
+        super().__init__(LogDot(_SIZE))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        assume_running(m)
-        wiring.connect(m, wiring.flipped(self.i), dut.i)
-        m.d.comb += dut.o.ready.eq(self.taken)
-        assume_source_holds(m, self.i)
-        assert_output_holds(m, dut.o)
-        self._assert_same_as_definition(m)
-        return m
-
-    def _assert_same_as_definition(self, m: Module) -> None:
+    def observe(self, m: Module) -> None:
         """Two-bit operands have at most one one: they stand for themselves."""
         dut = self.dut
         exact = sum(self.i.p.x[lane] * self.i.p.w[lane] for lane in range(_SIZE.lanes))

@@ -1,40 +1,26 @@
 """The lists of a frame hold every token once, and the pairs are those of least loss."""
 
 from amaranth.hdl import Assert, Assume, Module, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In
+from amaranth.lib import data
 
 from tenuto import datm_timing
 from tenuto.rtl.column_sort import population
 from tenuto.rtl.pair_writer import PairWriter
-from tenuto.rtl.proofs.stream_rules import (
-    assert_output_holds,
-    assume_running,
-    assume_source_holds,
-)
+from tenuto.rtl.proofs.stream_rules import Observed
 from tenuto.rtl.prove import Proof
 
 _SIZE = datm_timing.PairWriter(max_tokens=2, bits=1)
 
 
-class _Lists(wiring.Component):
+class _Lists(Observed):
     """Losses, candidates and the quota of the last frame are kept beside the unit."""
 
     def __init__(self) -> None:
-        self.dut = PairWriter(_SIZE)
-        super().__init__({"i": self.dut.signature.members["i"], "taken": In(1)})
+        super().__init__(PairWriter(_SIZE))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = self.dut
-        assume_running(m)
-        wiring.connect(m, wiring.flipped(self.i), self.dut.i)
-        m.d.comb += self.dut.o.ready.eq(self.taken)
-        assume_source_holds(m, self.i)
-        assert_output_holds(m, self.dut.o)
+    def observe(self, m: Module) -> None:
         loss, is_candidate, partner = self._remember(m)
         self._assert_lists(m, loss, is_candidate, partner)
-        return m
 
     def _remember(self, m: Module) -> tuple[Signal, Signal, Signal]:
         tokens = _SIZE.max_tokens

@@ -1,37 +1,25 @@
 """Top-k and arg-max of a row: ties go to the lowest key."""
 
 from amaranth.hdl import Assert, Assume, Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In
+from amaranth.lib import data
 
 from tenuto import hardware_timing
 from tenuto.rtl.column_sort import population
-from tenuto.rtl.proofs.stream_rules import (
-    assert_output_holds,
-    assume_running,
-    assume_source_holds,
-)
+from tenuto.rtl.proofs.stream_rules import Observed
 from tenuto.rtl.prove import Proof
 from tenuto.rtl.row_select import RowSelect
 
 _SIZE = hardware_timing.RowSelect(max_keys=3, num_kept=2, bits=2)
 
 
-class _Ranks(wiring.Component):
+class _Ranks(Observed):
     """Beside the unit its row's scores are kept, and every key's rank is counted from them."""
 
     def __init__(self) -> None:
-        self.dut = RowSelect(_SIZE)
-        super().__init__({"i": self.dut.signature.members["i"], "taken": In(1)})
+        super().__init__(RowSelect(_SIZE))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        assume_running(m)
-        wiring.connect(m, wiring.flipped(self.i), dut.i)
-        m.d.comb += dut.o.ready.eq(self.taken)
-        assume_source_holds(m, self.i)
-        assert_output_holds(m, dut.o)
+    def observe(self, m: Module) -> None:
+        dut = self.dut
         decided = self._rows(m)
         scores, length, margin, is_valid = decided
         m.d.comb += Assert(dut.o.valid == is_valid)
@@ -51,7 +39,6 @@ class _Ranks(wiring.Component):
                 leads = scores[key] - scores[other] > margin
                 holds = dut.o.valid & is_best & is_second
                 m.d.comb += Assert(~holds | (dut.o.p.one_hot == leads))
-        return m
 
     def _better(self, scores: data.View, length: Value, key: int) -> Value:
         """Return how many keys come before a key: larger scores, and equal ones of lower keys."""

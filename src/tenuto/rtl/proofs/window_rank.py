@@ -1,37 +1,25 @@
 """The order of a window's tokens begins with the largest gain, ties to the lowest position."""
 
 from amaranth.hdl import Assert, Module, Mux, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In
+from amaranth.lib import data
 
 from tenuto import datm_timing
 from tenuto.rtl.log_dot import tree_sum
-from tenuto.rtl.proofs.stream_rules import (
-    assert_output_holds,
-    assume_running,
-    assume_source_holds,
-)
+from tenuto.rtl.proofs.stream_rules import Observed
 from tenuto.rtl.prove import Proof
 from tenuto.rtl.window_rank import WindowRank
 
 _SIZE = datm_timing.WindowRank(tokens=3, bits=1)
 
 
-class _Ordered(wiring.Component):
+class _Ordered(Observed):
     """The gains of the first choice are the columns' sums, which are kept beside the unit."""
 
     def __init__(self) -> None:
-        self.dut = WindowRank(_SIZE)
-        super().__init__({"i": self.dut.signature.members["i"], "taken": In(1)})
+        super().__init__(WindowRank(_SIZE))
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        assume_running(m)
-        wiring.connect(m, wiring.flipped(self.i), dut.i)
-        m.d.comb += dut.o.ready.eq(self.taken)
-        assume_source_holds(m, self.i)
-        assert_output_holds(m, dut.o)
+    def observe(self, m: Module) -> None:
+        dut = self.dut
         sums = Signal(data.ArrayLayout(_SIZE.gain_bits, _SIZE.tokens))
         loaded = Signal(range(_SIZE.tokens))
         with m.If(dut.i.valid & dut.i.ready):
@@ -46,7 +34,6 @@ class _Ordered(wiring.Component):
         m.d.comb += Assert(~dut.o.valid | is_later | (dut.o.p.position == best))
         with m.If(dut.o.valid & dut.o.ready):
             m.d.sync += is_later.eq(1)
-        return m
 
 
 PROOFS = (
