@@ -7,7 +7,7 @@ forecasts are fitted to.
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -161,22 +161,24 @@ def time_all(settings: tuple[Setting, ...], index: int, num_runs: int) -> Found:
     """Time settings and the untouched pipeline in turn on one prompt.
 
     Returns:
-        Of each setting, the median over rounds of untouched seconds over its own.
+        Of each setting, the median over rounds of untouched seconds over its own. Weights are
+        fitted before; that a file is read and the pipeline hooked is in the time.
     """
     workload, prompt = _workload(), _here[0].prompts[index]
 
-    def run(setting: Setting) -> Callable[[], object]:
+    def run(path: Path) -> Callable[[], object]:
         def generate() -> object:
-            with _applied(setting):
+            with accelerate(workload.pipe, Composed(schedule=str(path))):
                 return workload.generate(prompt, index)
 
         return generate
 
-    candidates: dict[str, Callable[[], object]] = {
-        "untouched": lambda: workload.generate(prompt, index),
-        **{setting.key: run(setting) for setting in settings},
-    }
-    untouched, *others = time_interleaved(candidates, num_runs=num_runs).timings
+    with ExitStack() as files:
+        candidates: dict[str, Callable[[], object]] = {
+            "untouched": lambda: workload.generate(prompt, index),
+            **{one.key: run(files.enter_context(_written(one))) for one in settings},
+        }
+        untouched, *others = time_interleaved(candidates, num_runs=num_runs).timings
     ratios = [
         [a / b for a, b in zip(untouched.runs_s, timing.runs_s, strict=True)] for timing in others
     ]
@@ -209,11 +211,17 @@ def calibration_of(site: Site, pipe: Any, setting: Setting, notes: dict[str, Any
 def _applied(setting: Setting) -> Iterator[Handle]:
     """Accelerate the pipeline by a setting as its user would: from a file."""
     pipe = _workload().pipe
+    with _written(setting) as path, accelerate(pipe, Composed(schedule=str(path))) as handle:
+        yield handle
+
+
+@contextmanager
+def _written(setting: Setting) -> Iterator[Path]:
+    """Write a setting's file; it is gone after the with block."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "setting.safetensors"
-        save_calibration(calibration_of(_here[0], pipe, setting, {}), path)
-        with accelerate(pipe, Composed(schedule=str(path))) as handle:
-            yield handle
+        save_calibration(calibration_of(_here[0], _workload().pipe, setting, {}), path)
+        yield path
 
 
 _here: list[Site] = []
