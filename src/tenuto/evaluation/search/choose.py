@@ -7,6 +7,7 @@ from statistics import fmean, median
 
 from tenuto.evaluation.fronts import pareto
 from tenuto.evaluation.search.additive import Measured
+from tenuto.evaluation.search.setting import Setting
 
 Time = Callable[[Sequence[Measured]], list[float]]
 """Returns measured speed-ups in time."""
@@ -130,30 +131,33 @@ def choose(compose: Compose, target: Target, time: Time | None, lags: Lags) -> M
 
 
 def _fast_enough(compose: Compose, speed: float, time: Time, lags: Lags) -> Measured:
-    """Return the best setting that is as fast as wanted in time, or the fastest after all tries.
+    """Return the best setting that is foretold to be as fast as wanted, and was timed itself.
+
+    What all timings together tell decides, not the setting's own: single ones scatter by more than
+    neighbouring settings differ. After all tries, the fastest timed.
 
     Raises:
         ValueError: None can be expected to be.
     """
-    timed: list[tuple[float, Measured]] = []
-    for _ in range(_NUM_TRIES):
+    timed: dict[Setting, float] = {}
+    known: list[Measured] = []
+    for round_index in range(_NUM_TRIES + 1):
         goal = max(speed, lags.operations_for(speed))
         measured = compose(Target(speed=goal)) if goal < inf else ()
-        slow = {one.setting for _, one in timed}
         able = [one for one in measured if lags.time_speed(one) >= speed]
-        some = sorted((one for one in able if one.setting not in slow), key=lambda one: one.error)
-        if not some:
-            fastest = max((speedup for speedup, _ in timed), default=0.0)
-            raise ValueError(_too_slow(measured, speed, fastest))
-        some = some[:NUM_TIMED]
-        found = time(some)
-        for one, speedup in zip(some, found, strict=True):
+        able = sorted(able, key=lambda one: one.error)[:NUM_TIMED]
+        if not able:
+            raise ValueError(_too_slow(measured, speed, max(timed.values(), default=0.0)))
+        if able[0].setting in timed:
+            return able[0]
+        if round_index == _NUM_TRIES:
+            break
+        new = [one for one in able if one.setting not in timed]
+        for one, speedup in zip(new, time(new), strict=True):
             lags.learn(one, speedup)
-        for one, speedup in zip(some, found, strict=True):
-            if speedup >= speed:
-                return one
-        timed += zip(found, some, strict=True)
-    return max(timed, key=lambda pair: pair[0])[1]
+            timed[one.setting] = speedup
+            known.append(one)
+    return max(known, key=lambda one: timed[one.setting])
 
 
 def _too_slow(measured: Sequence[Measured], speed: float, fastest: float) -> str:
