@@ -16,6 +16,7 @@ NUM_TIMED = 3
 """Settings that are timed at once."""
 
 _NUM_TRIES = 4
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ def _fast_enough(compose: Compose, speed: float, time: Time, lags: Lags) -> Meas
     for round_index in range(_NUM_TRIES + 1):
         goal = max(speed, lags.operations_for(speed))
         measured = compose(Target(speed=goal)) if goal < inf else ()
-        able = [one for one in measured if lags.time_speed(one) >= speed]
+        able = [one for one in measured if lags.time_speed(one) >= speed * (1 - _ROUNDING)]
         able = sorted(able, key=lambda one: one.error)[:NUM_TIMED]
         if not able:
             raise ValueError(_too_slow(measured, speed, max(timed.values(), default=0.0)))
