@@ -64,9 +64,18 @@ MORE = (  # with --full; the hour is for the rows above
     "cache-dit:threshold=0.2,taylorseer=true",
 )
 VIDEO_ONLY = ("fbc", "magcache", "pab")
-SPEEDS = ("1.3x", "1.5x", "2x", "3x")
-JOINED = {  # forecasts on fewer steps
-    "emoji-image": ("fewer-steps:20+dito:schedule=emoji-image-unipc20-1.5x,predict=fitted",),
+CALIBRATED = {
+    "emoji-video": tuple(
+        f"dito:schedule=emoji-video-unipc40-{speed},predict=fitted"
+        for speed in ("1.3x", "1.5x", "2x", "3x")
+    ),
+    "emoji-image": (
+        *(
+            f"dito:schedule=emoji-image-unipc40-{speed},predict=fitted"
+            for speed in ("1.3x", "1.5x", "2x")
+        ),
+        "fewer-steps:20+dito:schedule=emoji-image-unipc20-1.5x,predict=fitted",
+    ),
 }
 
 
@@ -76,8 +85,7 @@ def specs_of(model: str, chosen: argparse.Namespace) -> tuple[str, ...]:
     diffusers has its caches for the video model's class. What was searched is for one scheduler.
     """
     is_searched = chosen.scheduler in (None, "unipc")
-    ours = tuple(f"composed:{model}-unipc40-composed-{speed}" for speed in SPEEDS)
-    ours = (*ours, *JOINED.get(model, ())) if is_searched else ()
+    ours = CALIBRATED.get(model, ()) if is_searched else ()
     reduction = TOKEN_REDUCTION.get(model, ("tomesd",))
     rivals = (*CONTROLS, *reduction, *CACHE_STYLES, *CACHES, *(MORE if chosen.full else ()))
     rivals = tuple(dict.fromkeys(rivals))
