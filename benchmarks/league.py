@@ -67,7 +67,7 @@ VIDEO_ONLY = ("fbc", "magcache", "pab")
 CALIBRATED = {
     "emoji-video": tuple(
         f"dito:schedule=emoji-video-unipc40-{speed},predict=fitted"
-        for speed in ("1.3x", "1.5x", "2x", "3x")
+        for speed in ("1.3x", "1.5x", "2x", "2.7x", "3x")
     ),
     "emoji-image": (
         *(
